@@ -1,0 +1,68 @@
+# The front door: each target sets up what it needs in $(VENV) and then does its work.
+#   make demo    a real model server and two applications, seen while they run
+#   make test    the tests            (ARGS="-k name" goes to pytest)
+#   make check   format, lint, types, sizes, tests
+#   make bench   what midspan costs
+#   make lock    resolve requirements-dev.txt anew
+# PYTHON chooses the interpreter, VENV where it is set up, so several can stand side by side.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check bench lock picture clean
+.DEFAULT_GOAL := test
+
+demo: $(READY)
+	@$(PY) -m midspan demo
+
+test: $(READY)
+	@$(PY) -m pytest $(ARGS)
+
+check: $(READY)
+	@$(VENV)/bin/ruff format --check --quiet .
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/basedpyright --pythonpath $(PY)
+	@$(PY) .ci/sizes.py src instrumentation
+	@$(PY) -m pytest $(ARGS)
+
+bench: $(READY)
+	@$(PY) -m benchmarks $(ARGS)
+
+picture: $(READY)
+	@$(PY) docs/make_picture.py
+
+lock: $(READY)
+	@$(VENV)/bin/uv lock --quiet --upgrade
+	@$(VENV)/bin/uv export --quiet --frozen --format requirements-txt --no-emit-project --no-header \
+		--output-file requirements-dev.txt >/dev/null
+	@rm -f uv.lock
+
+clean:
+	@rm -rf .venv .venv-* build dist .ruff_cache
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "midspan needs Python 3.11 or newer, and '$(PYTHON)' is not: make PYTHON=/path/to/python3" >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+		echo "'$(PYTHON) -m venv' failed: install the venv module of that Python" >&2; exit 1; }
+
+# uv first, in the locked version; where it has no build, pip does the same from the same lock.
+$(READY): requirements-dev.txt pyproject.toml | $(PY)
+	@echo "setting up $(VENV)" >&2
+	@$(PY) -m pip install -qq "$$(grep -o '^uv==[^ ]*' requirements-dev.txt)" || true
+	@if $(VENV)/bin/uv --version >/dev/null 2>&1; then \
+		$(VENV)/bin/uv pip sync --quiet --python $(PY) --require-hashes requirements-dev.txt && \
+		$(VENV)/bin/uv pip install -qq --python $(PY) --no-deps --no-build-isolation --editable .; \
+	else \
+		$(PY) -m pip install -qq --no-deps --require-hashes --requirement requirements-dev.txt && \
+		$(PY) -m pip install -qq --no-deps --no-build-isolation --editable .; \
+	fi
+	@touch $@

@@ -1,0 +1,1 @@
+"""What midspan costs: every number of the README's table, `make bench`."""

@@ -1,0 +1,96 @@
+"""Run every workload with and without midspan, side by side, and print medians of differences.
+
+Each measurement is a process of its own; within a round the variants are shuffled. The figure is CPU time of the whole
+process (`time.process_time`: all threads), because wall time on a shared machine measures the neighbours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.workloads import BUDGETS, Budget
+
+RESULTS = Path(__file__).parent / "results"
+ROUNDS = 5
+
+
+def main() -> int:
+    """Measure what was asked for (everything by default), print a table, keep the raw data."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"which of: {', '.join(budget.name for budget in BUDGETS)}")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    arguments = parser.parse_args()
+    budgets = [budget for budget in BUDGETS if not arguments.names or budget.name in arguments.names]
+    raw = measure(budgets, arguments.rounds)
+    print(table(budgets, raw))
+    if not arguments.names:
+        keep(raw, arguments.rounds)
+    return 0
+
+
+def measure(budgets: list[Budget], rounds: int) -> dict[str, list[float]]:
+    """Every workload that the budgets need, `rounds` times: name → values."""
+    names = sorted({name for budget in budgets for name in (budget.workload, budget.baseline) if name})
+    raw: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds):
+        for name in random.sample(names, len(names)):
+            raw[name].append(one(name))
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+    return raw
+
+
+def one(name: str) -> float:
+    """One measurement in a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.workloads", name]
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "MIDSPAN_"))}
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=300, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{name} failed:\n{done.stderr}")
+    return float(done.stdout.split()[-1])
+
+
+def table(budgets: list[Budget], raw: dict[str, list[float]]) -> str:
+    """The medians as a Markdown table."""
+    rows = [f"| what | with | without | difference | budget |{chr(10)}|---|---|---|---|---|"]
+    for budget in budgets:
+        with_midspan = statistics.median(raw[budget.workload])
+        without = statistics.median(raw[budget.baseline]) if budget.baseline else 0.0
+        difference = with_midspan - without
+        mark = "" if difference <= budget.limit else " (over)"
+        rows.append(
+            f"| {budget.what} | {with_midspan:.2f} | {without:.2f} | **{difference:.2f} {budget.unit}**"
+            f"{mark} | ≤ {budget.limit:g} {budget.unit} |"
+        )
+    return "\n".join(rows)
+
+
+def keep(raw: dict[str, list[float]], rounds: int) -> None:
+    """Write the raw data next to the benchmark."""
+    packages = ("midspan", "openai", "opentelemetry-sdk", "wrapt", "msgspec", "prometheus-client")
+    document = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "rounds": rounds,
+        "packages": {name: version(name) for name in packages},
+        "unit": {budget.workload: budget.unit for budget in BUDGETS},
+        "values": raw,
+        "medians": {name: statistics.median(values) for name, values in raw.items()},
+    }
+    path = RESULTS / f"python-{platform.python_version()}.json"
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print(f"\nraw data: {path.relative_to(RESULTS.parent.parent)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,417 @@
+"""The workloads: each is a function that returns one number, run in a process of its own by its name."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Workload = Callable[[], float]
+WORKLOADS: dict[str, Workload] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a difference between two workloads may be (design section 8)."""
+
+    name: str
+    what: str
+    workload: str
+    baseline: str | None
+    limit: float
+    unit: str
+
+
+BUDGETS = (
+    Budget("chunk", "one streamed chunk, own work, sync", "chunks.midspan", "chunks.bare", 0.3, "µs"),
+    Budget(
+        "chunk-async", "one streamed chunk, own work, async", "async_chunks.midspan", "async_chunks.bare", 0.3, "µs"
+    ),
+    Budget("chunk-read", "one streamed chunk, a live reader attached", "chunks.read", "chunks.bare", 0.5, "µs"),
+    Budget("stream", "one chunk of a stream through the SDK", "stream.midspan", "stream.bare", 1.0, "µs"),
+    Budget("call", "one call, SDK traces with a batch processor", "calls.midspan", "calls.bare", 80.0, "µs"),
+    Budget("update", "tracker.update, nobody watching", "updates.plain", None, 1.0, "µs"),
+    Budget("update-traced", "tracker.update with span events and a reader", "updates.traced", None, 20.0, "µs"),
+    Budget("switch-on", "switching on, in an app that imports openai", "imports.midspan", "imports.bare", 30.0, "ms"),
+    Budget("server", "the server's start, apart", "imports.server", "imports.midspan", 300.0, "ms"),
+    Budget("memory", "memory per ended operation of five stages", "memory.ended", None, 2048.0, "B"),
+    Budget("scrape", "a scrape with 10,000 running operations", "scrape.midspan", None, 50.0, "ms"),
+)
+
+
+def workload(name: str) -> Callable[[Workload], Workload]:
+    """Register a workload under its name."""
+
+    def register(function: Workload) -> Workload:
+        WORKLOADS[name] = function
+        return function
+
+    return register
+
+
+def cpu(work: Callable[[], object], count: int, scale: float) -> float:
+    """CPU time of `work` divided by `count`, in seconds times `scale`; the garbage collector runs as ever."""
+    gc.collect()
+    begun = time.process_time()
+    work()
+    return (time.process_time() - begun) / count * scale
+
+
+# --- streams ------------------------------------------------------------------------------------
+
+CHUNKS = 200_000
+STREAM_CHUNKS = 2_000
+STREAMS = 15
+CALLS = 1_500
+
+
+def chunk_objects() -> list[Any]:
+    """Ready-made chunks: what is left to measure is the instrumentation's own work."""
+    from openai.types.chat import ChatCompletionChunk
+
+    def chunk(content: str | None, finish: str | None = None) -> Any:
+        choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish}
+        fields = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+        return ChatCompletionChunk.model_validate(fields)
+
+    return [chunk("word")] * CHUNKS + [chunk(None, "stop")]
+
+
+def client(handler: Callable[[Any], Any], *, asynchronous: bool = False) -> Any:
+    """The SDK over its own HTTP client, with a transport that answers in memory."""
+    import httpx2
+    import openai
+
+    transport = httpx2.MockTransport(handler)
+    if asynchronous:
+        http = httpx2.AsyncClient(transport=transport)
+        return openai.AsyncOpenAI(api_key="k", base_url="http://model.test/v1", http_client=http, max_retries=0)
+    http = httpx2.Client(transport=transport)
+    return openai.OpenAI(api_key="k", base_url="http://model.test/v1", http_client=http, max_retries=0)
+
+
+def event_stream(chunks: int) -> bytes:
+    """The body of a streamed chat completion."""
+    row = (
+        b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m",'
+        b'"choices":[{"index":0,"delta":{"content":"word"},"finish_reason":null}]}\n\n'
+    )
+    last = row.replace(b'"content":"word"', b"").replace(b"null", b'"stop"')
+    return row * chunks + last + b"data: [DONE]\n\n"
+
+
+def streaming(_: Any) -> Any:
+    """Answers every request with a stream of 2,000 chunks."""
+    import httpx2
+
+    return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=event_stream(STREAM_CHUNKS))
+
+
+QUESTION: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+
+
+class Replayed:
+    """Takes the place of the SDK's private iterator, under whatever the instrumentation has put over it."""
+
+    def __init__(self, chunks: list[Any]) -> None:
+        self.chunks = chunks
+
+    def sync(self) -> Iterator[Any]:
+        yield from self.chunks
+
+    async def asynchronous(self) -> AsyncIterator[Any]:
+        for chunk in self.chunks:
+            yield chunk
+
+
+def replay(asynchronous: bool) -> None:
+    """Make every stream of the SDK yield the ready-made chunks."""
+    from openai import _streaming
+
+    replayed = Replayed(chunk_objects())
+    if asynchronous:
+        _streaming.AsyncStream.__stream__ = lambda _: replayed.asynchronous()  # type: ignore[method-assign]
+    else:
+        _streaming.Stream.__stream__ = lambda _: replayed.sync()  # type: ignore[method-assign]
+
+
+def sync_chunks() -> float:
+    """µs a chunk, ready-made chunks through a sync stream."""
+    replay(asynchronous=False)
+    stream = client(streaming).chat.completions.create(**QUESTION, stream=True)
+    return cpu(lambda: [None for _ in stream], CHUNKS, 1e6)
+
+
+@workload("chunks.bare")
+def chunks_bare() -> float:
+    """Bare iteration."""
+    return sync_chunks()
+
+
+@workload("chunks.midspan")
+def chunks_midspan() -> float:
+    """Counted by midspan, nobody watching."""
+    switch_on()
+    return sync_chunks()
+
+
+@workload("chunks.read")
+def chunks_read() -> float:
+    """Counted by midspan while a reader takes every change at the pulse's rate."""
+    registry = switch_on()
+    with registry.subscribe() as subscription:
+        import threading
+
+        threading.Thread(target=lambda: list(subscription), daemon=True).start()
+        return sync_chunks()
+
+
+async def async_chunks() -> float:
+    """µs a chunk, ready-made chunks through an async stream."""
+    replay(asynchronous=True)
+    stream = await client(streaming, asynchronous=True).chat.completions.create(**QUESTION, stream=True)
+    gc.collect()
+    begun = time.process_time()
+    async for _ in stream:
+        pass
+    return (time.process_time() - begun) / CHUNKS * 1e6
+
+
+@workload("async_chunks.bare")
+def async_chunks_bare() -> float:
+    """Bare iteration."""
+    return asyncio.run(async_chunks())
+
+
+@workload("async_chunks.midspan")
+def async_chunks_midspan() -> float:
+    """Counted by midspan, nobody watching."""
+    switch_on()
+    return asyncio.run(async_chunks())
+
+
+def streams() -> float:
+    """µs a chunk through the whole SDK: decoding, validation, and what instrumentation adds."""
+    openai_client = client(streaming)
+
+    def work() -> None:
+        for _ in range(STREAMS):
+            for _ in openai_client.chat.completions.create(**QUESTION, stream=True):
+                pass
+
+    return cpu(work, STREAMS * STREAM_CHUNKS, 1e6)
+
+
+@workload("stream.bare")
+def stream_bare() -> float:
+    """The SDK alone."""
+    return streams()
+
+
+@workload("stream.midspan")
+def stream_midspan() -> float:
+    """The SDK under midspan."""
+    switch_on()
+    return streams()
+
+
+# --- calls --------------------------------------------------------------------------------------
+
+
+def answering(_: Any) -> Any:
+    """Answers every request with a chat completion."""
+    import httpx2
+
+    choice = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
+    body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+    return httpx2.Response(200, json=body)
+
+
+def traced_provider() -> Any:
+    """A tracer provider as applications have it: a batch processor, here with an exporter that throws away."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+    class Discard(SpanExporter):
+        def export(self, spans: Any) -> SpanExportResult:
+            return SpanExportResult.SUCCESS
+
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(Discard(), max_queue_size=100_000))
+    return provider
+
+
+def switch_on(tracer_provider: Any = None) -> Any:
+    """midspan with its default settings; returns the registry."""
+    import midspan
+
+    midspan.instrument(tracer_provider=tracer_provider)
+    return midspan.get_progress_registry()
+
+
+def calls() -> float:
+    """µs a non-streaming call, through the whole SDK."""
+    openai_client = client(answering)
+
+    def work() -> None:
+        for _ in range(CALLS):
+            openai_client.chat.completions.create(**QUESTION)
+
+    for _ in range(50):
+        openai_client.chat.completions.create(**QUESTION)
+    return cpu(work, CALLS, 1e6)
+
+
+@workload("calls.bare")
+def calls_bare() -> float:
+    """The SDK alone."""
+    return calls()
+
+
+@workload("calls.midspan")
+def calls_midspan() -> float:
+    """The SDK under midspan, with spans to a batch processor."""
+    switch_on(traced_provider())
+    return calls()
+
+
+# --- trackers -----------------------------------------------------------------------------------
+
+
+@workload("updates.plain")
+def updates_plain() -> float:
+    """µs an update with a step and a message, nobody watching."""
+    import midspan
+
+    count = 200_000
+    tracker = midspan.ProgressTracker(total_steps=count)
+
+    def work() -> None:
+        for step in range(count):
+            tracker.update(step, "working")
+
+    return cpu(work, count, 1e6)
+
+
+@workload("updates.traced")
+def updates_traced() -> float:
+    """µs an update while its operation has a recording span and an eager reader."""
+    import threading
+
+    import midspan
+
+    registry = switch_on(traced_provider())
+    count = 50_000
+    tracker = midspan.ProgressTracker(total_steps=count)
+    subscription = registry.subscribe(eager=True)
+    threading.Thread(target=lambda: list(subscription), daemon=True).start()
+
+    def work() -> None:
+        for step in range(count):
+            tracker.update(step, "working")
+
+    return cpu(work, count, 1e6)
+
+
+@workload("memory.ended")
+def memory_ended() -> float:
+    """Bytes of an ended operation of five stages, as 10,000 of them are kept."""
+    import tracemalloc
+
+    from midspan.tracking.tracker import ProgressRegistry, ProgressTracker
+
+    registry = ProgressRegistry()
+    stages = (
+        "sending_request",
+        "waiting_first_chunk",
+        "streaming_response",
+        "processing_response",
+        "collecting_metadata",
+    )
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            tracker = ProgressTracker(None, "llm_request", name="chat", provider="openai", model="m", registry=registry)
+            for stage in stages:
+                tracker.enter_stage(stage)
+            tracker.complete("done")
+
+    run(100)
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    run(9_900)
+    gc.collect()
+    return (tracemalloc.get_traced_memory()[0] - before) / 9_900
+
+
+@workload("scrape.midspan")
+def scrape() -> float:
+    """ms of one scrape with 10,000 running operations."""
+    from midspan.telemetry.prometheus import MetricsPage
+    from midspan.tracking.tracker import ProgressRegistry, ProgressTracker
+
+    registry = ProgressRegistry()
+    for number in range(10_000):
+        ProgressTracker(None, "batch", 10, name=f"job-{number % 100}", registry=registry).update(number % 10)
+    page = MetricsPage(registry)
+    page("text/plain")
+    return cpu(lambda: [page("text/plain") for _ in range(5)], 5, 1e3)
+
+
+# --- switching on -------------------------------------------------------------------------------
+
+
+@workload("imports.bare")
+def imports_bare() -> float:
+    """ms to import openai and touch the resources that calls use."""
+    return cpu(import_openai, 1, 1e3)
+
+
+def import_openai() -> None:
+    """What every application that calls OpenAI has done."""
+    import openai
+
+    client = openai.OpenAI(api_key="k")
+    client.chat.completions.create  # noqa: B018 - loads the lazy module
+
+
+@workload("imports.midspan")
+def imports_midspan() -> float:
+    """The same, after midspan was switched on."""
+
+    def work() -> None:
+        import midspan
+
+        midspan.instrument()
+        import_openai()
+
+    return cpu(work, 1, 1e3)
+
+
+@workload("imports.server")
+def imports_server() -> float:
+    """The same with the server, until it answers."""
+    import urllib.request
+
+    def work() -> None:
+        import midspan
+        from midspan.runtime.wiring import runtime
+
+        midspan.instrument(server="127.0.0.1:0")
+        import_openai()
+        server = runtime().server
+        assert server is not None
+        with urllib.request.urlopen(f"{server.url}/healthz", timeout=10) as answer:
+            assert answer.status == 200
+
+    return cpu(work, 1, 1e3)
+
+
+if __name__ == "__main__":
+    print(WORKLOADS[sys.argv[1]]())

@@ -1,0 +1,227 @@
+"""One call of a target is one operation; sync and async share everything but the await."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar, Token
+from typing import cast
+
+from midspan.tracking import instrumenting
+from midspan_instrumentation._body import ObservedBody
+from midspan_instrumentation._guard import guarded
+from midspan_instrumentation._patch import Wrapper
+from midspan_instrumentation._stream import Watch, record
+from midspan_instrumentation.provider import Provider, Request, Server, StreamClass, Target
+
+current_call: ContextVar[Call | None] = ContextVar("midspan_current_call", default=None)
+"""The call whose SDK method runs in this context, for the transport and the stream classes."""
+
+
+class Call:
+    """A running call: its operation, and what the transport has seen of it so far."""
+
+    __slots__ = ("attempts", "choices", "host", "last_error", "target", "tracker", "watch")
+
+    def __init__(self, tracker: instrumenting.CallTracker, target: Target, choices: int, host: str | None) -> None:
+        self.tracker = tracker
+        self.target = target
+        self.choices = choices
+        self.host = host
+        self.attempts = 0
+        self.last_error: str | None = None
+        self.watch: Watch | None = None
+
+    def watched(self) -> Watch:
+        """The watch of the call's response; made when its first response is seen unread."""
+        if self.watch is None:
+            self.watch = Watch(self.tracker, self.target, self.choices)
+        return self.watch
+
+    @guarded("call")
+    def returned(self, result: object) -> None:
+        """The SDK's method returned: the operation ends now, or with the stream."""
+        watch = self.watch
+        if watch is not None:
+            watch.held = False
+            if not watch.is_over:
+                return
+        self._read(result)
+        if not self.tracker.is_ended:
+            self.tracker.complete()
+
+    @guarded("call")
+    def raised(self, error: BaseException) -> None:
+        """The SDK's method raised: the application sees this exception."""
+        if self.watch is not None:
+            self.watch.held = False
+        if isinstance(error, GeneratorExit):
+            # A coroutine dropped while it waited, possibly inside the garbage collector.
+            instrumenting.abandoned(self.tracker, "dropped")
+        elif not self.tracker.is_ended:
+            self.tracker.end_with(error)
+
+    @guarded("response reader")
+    def _read(self, result: object) -> None:
+        record(self.tracker, self.target.read_response(result))
+
+
+def wrap_call(provider: Provider, target: Target) -> Wrapper:
+    """The wrapper for a target."""
+    return _async_wrapper(provider, target) if target.is_async else _sync_wrapper(provider, target)
+
+
+def _sync_wrapper(provider: Provider, target: Target) -> Wrapper:
+    def call_target(
+        wrapped: Callable[..., object],
+        instance: object,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> object:
+        call = _begin(provider, target, instance, args, kwargs)
+        if call is None:
+            return wrapped(*args, **kwargs)
+        token = current_call.set(call)
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as error:
+            call.raised(error)
+            raise
+        finally:
+            current_call.reset(token)
+        call.returned(result)
+        return result
+
+    return call_target
+
+
+def _async_wrapper(provider: Provider, target: Target) -> Wrapper:
+    async def await_target(
+        instance: object,
+        awaitable: Awaitable[object],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> object:
+        call = _begin(provider, target, instance, args, kwargs)
+        if call is None:
+            return await awaitable
+        token = current_call.set(call)
+        try:
+            result = await awaitable
+        except BaseException as error:
+            call.raised(error)
+            raise
+        finally:
+            _reset(token)
+        call.returned(result)
+        return result
+
+    def call_target(
+        wrapped: Callable[..., object],
+        instance: object,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> object:
+        # Called at once, as the SDK's own method is: it refuses wrong arguments before the await.
+        awaitable = cast(Awaitable[object], wrapped(*args, **kwargs))
+        return await_target(instance, awaitable, args, kwargs)
+
+    return call_target
+
+
+def _reset(token: Token[Call | None]) -> None:
+    try:
+        current_call.reset(token)
+    except ValueError:
+        # A coroutine that is closed from another context than its own: that one is gone anyway.
+        return
+
+
+def _begin(
+    provider: Provider,
+    target: Target,
+    instance: object,
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+) -> Call | None:
+    """The call's operation; None if it is not to be seen."""
+    try:
+        if instrumenting.suppressed(provider.read_client(instance)):
+            return None
+        request = target.read_request(*args, **kwargs)
+        server = provider.read_server(instance)
+        tracker = _start(provider, target, request, server)
+        return Call(tracker, target, request.choices, server.address)
+    except Exception:
+        instrumenting.report_failure("call")
+        return None
+
+
+def _start(provider: Provider, target: Target, request: Request, server: Server) -> instrumenting.CallTracker:
+    tracker = instrumenting.start_call(
+        operation=target.operation,
+        operation_type=target.operation_type,
+        provider=server.provider or provider.name,
+        model=request.model,
+        stream=request.stream,
+        max_tokens=request.max_tokens,
+        timeout=server.timeout if request.timeout is None else request.timeout,
+        attributes=_attributes(provider, target, request, server),
+    )
+    tracker.enter_stage(instrumenting.Stage.SENDING_REQUEST)
+    return tracker
+
+
+def _attributes(provider: Provider, target: Target, request: Request, server: Server) -> dict[str, object]:
+    attributes: dict[str, object | None] = {
+        "gen_ai.operation.name": target.operation,
+        "gen_ai.provider.name": server.provider or provider.name,
+        "gen_ai.request.model": request.model,
+        "gen_ai.request.stream": request.stream or None,
+        "gen_ai.request.max_tokens": request.max_tokens,
+        "server.address": server.address,
+        "server.port": server.port,
+        **request.attributes,
+    }
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def wrap_stream(kind: StreamClass) -> Wrapper:
+    """The wrapper for the `__init__` of an SDK's class of streams.
+
+    Every stream is made there, also one that `parse()` of a raw response makes later; its
+    response's body, or else the context, tells which call it belongs to."""
+
+    def init_stream(
+        wrapped: Callable[..., object],
+        instance: object,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> object:
+        result = wrapped(*args, **kwargs)
+        _follow(kind, instance)
+        return result
+
+    return init_stream
+
+
+@guarded("stream")
+def _follow(kind: StreamClass, stream: object) -> None:
+    watch = _watch_of(getattr(stream, kind.response, None))
+    if watch is None or watch.tracker.is_ended:
+        return
+    watching = watch.follow(getattr(stream, kind.iterator, None))
+    if watching is None:
+        instrumenting.logger.warning(
+            "%s keeps no iterator in %r: its chunks are not counted", kind.qualname, kind.iterator
+        )
+        return
+    setattr(stream, kind.iterator, watching)
+
+
+def _watch_of(response: object) -> Watch | None:
+    body = getattr(response, "stream", None)
+    if isinstance(body, ObservedBody):
+        return cast(Watch, body.midspan_watch)
+    # A client of another kind than those that the transport knows: the iterator alone is watched.
+    call = current_call.get()
+    return None if call is None else call.watched()

@@ -1,0 +1,1 @@
+"""One module for each provider: a table and its readers."""

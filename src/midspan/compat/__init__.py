@@ -1,0 +1,1 @@
+"""Foreign Python vocabularies for the same operations."""

@@ -1,0 +1,1 @@
+"""What an operation is: values, transitions, index and statistics. No I/O, no threads, no clock."""

@@ -1,0 +1,111 @@
+"""Progress and remaining time as functions of (state, now), each with its source, the time with a range.
+
+Without history the best predictor for uneven work is the overall mean blended with a 30 s window.
+"""
+
+from __future__ import annotations
+
+import math
+
+from midspan.core.operation import Estimate, Stage, Status
+from midspan.core.state import State
+
+WINDOW_SECONDS = 30.0
+SAMPLE_SPACING = 1.0
+SETTLED_SECONDS = 0.5
+"""Before that a rate says more about the first chunk than about the rest."""
+
+Progress = tuple[float | None, str | None]
+
+
+def progress(state: State) -> Progress:
+    """(fraction, source), best source first; (None, None) when nothing is known. It never falls by default."""
+    value, source = _raw_progress(state)
+    if value is None:
+        return (state.floor, "reported") if state.floor else (None, None)
+    if state.allow_regress or value >= state.floor:
+        return value, source
+    return state.floor, source
+
+
+def _raw_progress(state: State) -> Progress:
+    if state.reported is not None:
+        return state.reported, "reported"
+    if state.total:
+        return min(1.0, (state.completed or 0.0) / state.total), "counts"
+    if state.total_steps and state.step is not None:
+        return min(1.0, state.step / state.total_steps), "counts"
+    if state.children_weight or state.expected_children:
+        return children_progress(state), "children"
+    if state.plan and state.stage in state.plan:
+        return _plan_progress(state, *state.plan[state.stage]), "stages"
+    if state.max_tokens and state.output_tokens is not None:
+        return min(1.0, state.output_tokens / state.max_tokens), "token_budget"
+    return None, None
+
+
+def children_progress(state: State) -> float:
+    """Σ wᵢ·fᵢ / Σ wᵢ over ended, running and declared children; an ended child counts 1, an unknown one 0."""
+    running = [(child.weight, progress(child)[0] or 0.0) for child in list(state.children.values())]
+    known = len(running) + state.children_done
+    weight = max(state.children_weight, float(state.expected_children), known)
+    done = state.children_done + sum(share * fraction for share, fraction in running)
+    return min(1.0, done / weight) if weight else 0.0
+
+
+def _plan_progress(state: State, start: float, end: float) -> float:
+    if not (state.max_tokens and state.output_tokens):
+        return start
+    return start + (end - start) * min(1.0, state.output_tokens / state.max_tokens)
+
+
+def sample(state: State, now: float, value: float) -> None:
+    """Remember (now, value) for the window's rate; the next one is due a second later."""
+    state.samples.append((now, value))
+    state.sample_due = now + SAMPLE_SPACING
+
+
+def remaining(state: State, fraction: Progress, now: float) -> tuple[float | None, Estimate | None]:
+    """(seconds, estimate) still to go, or (None, None) when there is nothing to tell it from.
+
+    A token budget is a limit, not a target: its range begins at 0.
+    """
+    value, source = fraction
+    begun = state.started_at
+    if state.status is not Status.RUNNING or value is None or begun is None or source is None:
+        return None, None
+    if source == "token_budget":
+        if state.stage != Stage.STREAMING_RESPONSE:
+            return None, None
+        begun += state.time_to_first_chunk or 0.0
+    if now - begun < SETTLED_SECONDS:
+        return None, None
+    rates = _rates(state, value, begun, now)
+    if not rates or value <= 0.0:
+        return None, None
+    left = [(1.0 - value) / rate for rate in rates]
+    point = (1.0 - value) / (sum(rates) / len(rates))
+    spread = min(0.5, 1.0 / math.sqrt(max(1, len(state.samples))))
+    low = 0.0 if source == "token_budget" else min(left) * (1.0 - spread)
+    return point, Estimate(low=round(low, 3), high=round(max(left) * (1.0 + spread), 3), method=source)
+
+
+def _rates(state: State, value: float, begun: float, now: float) -> list[float]:
+    """Positive rates in progress per second: over the whole time, and over the last 30 s."""
+    window = [(at, seen) for at, seen in list(state.samples) if now - at <= WINDOW_SECONDS]
+    spans = [(begun, 0.0), *window[:1]]
+    return [(value - seen) / (now - at) for at, seen in spans if now > at and value > seen]
+
+
+def stalled(state: State, now: float) -> bool:
+    """True for a running operation whose last progress is older than its type's limit, in seconds."""
+    return state.status is Status.RUNNING and now - state.progressed_at > state.stall_after
+
+
+def token_rate(state: State, now: float) -> float | None:
+    """Output tokens per second since the first chunk, or None before it and within its first half second."""
+    if not state.output_tokens or state.time_to_first_chunk is None:
+        return None
+    begun = (state.started_at or state.created_at) + state.time_to_first_chunk
+    seconds = (state.ended_at or now) - begun
+    return state.output_tokens / seconds if seconds >= SETTLED_SECONDS or (state.ended_at and seconds > 0.0) else None

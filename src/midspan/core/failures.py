@@ -1,0 +1,46 @@
+"""The one guard: failures of midspan itself are counted, logged once, and never reach the application.
+
+Use it as ``except Exception: failures.report("component")``. In tests `raising` is set, and our own bugs are loud.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections import Counter
+
+logger = logging.getLogger("midspan")
+
+raising = False
+"""True in tests: `report` re-raises what it was told about."""
+
+_counts: Counter[str] = Counter()
+_lock = threading.Lock()
+
+
+def report(component: str) -> None:
+    """Count the exception being handled; log the first one of each component with its traceback."""
+    if raising:
+        raise
+    with _lock:
+        _counts[component] += 1
+        first = _counts[component] == 1
+    if first:
+        logger.error(
+            "midspan: internal error in %s; the application is not affected, further ones are only counted",
+            component,
+            exc_info=sys.exc_info(),
+        )
+
+
+def counts() -> dict[str, int]:
+    """Internal errors so far, by component (`midspan.internal.errors`)."""
+    with _lock:
+        return dict(_counts)
+
+
+def reset() -> None:
+    """Forget all counts: for tests and for a forked child."""
+    with _lock:
+        _counts.clear()

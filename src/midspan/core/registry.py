@@ -1,0 +1,303 @@
+"""The index of operations: by id, by span, by parent. It tells processors and subscriptions what changes.
+
+No lock is held while anything outside is called.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+
+from midspan.core import estimate, failures, transitions
+from midspan.core.operation import ErrorInfo, Operation, Owner, Status
+from midspan.core.processor import Processor
+from midspan.core.retention import Limits, Retention
+from midspan.core.snapshot import snapshot
+from midspan.core.state import State
+from midspan.core.statistics import Statistics
+from midspan.core.subscription import Subscription
+
+DEFAULT_STALL_AFTER = 60.0
+MAX_CHILDREN = 10_000
+
+
+class Registry:
+    """Operations of one process: running ones as live state, ended ones as bytes."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        limits: Limits | None = None,
+        stall_after: Mapping[str, float] | None = None,
+        owner: Owner | None = None,
+    ) -> None:
+        self.clock = clock
+        self.owner = owner
+        self.stall_after = dict(stall_after or {})
+        self.statistics = Statistics()
+        self.retention = Retention(limits or Limits())
+        self.eager = False
+        self._lock = threading.Lock()
+        self._running: dict[str, State] = {}
+        self._by_span: dict[str, str] = {}
+        self._processors: tuple[Processor, ...] = ()
+        self._subscriptions: tuple[Subscription, ...] = ()
+        # Filled inside the garbage collector, where nothing else may be done (design section 2, rule 9).
+        self._dropped: deque[tuple[State, Status, str]] = deque()
+
+    def configure(
+        self,
+        *,
+        limits: Limits,
+        stall_after: Mapping[str, float],
+        owner: Owner | None = None,
+    ) -> None:
+        """Settings that were read after the registry was made; they hold for operations to come."""
+        self.retention.limits = limits
+        self.stall_after = dict(stall_after)
+        self.owner = owner or self.owner
+
+    # --- what happens -------------------------------------------------------------------------
+
+    def add(self, state: State) -> None:
+        """Register an operation. Raises ValueError when one with this id is still running."""
+        with self._lock:
+            if state.operation_id in self._running:
+                raise ValueError(f"operation {state.operation_id!r} is already running")
+            self._running[state.operation_id] = state
+            crowded = len(self._running) > self.retention.limits.running
+        self.retention.remove(state.operation_id)
+        self._adopt_by_parent(state)
+        self.statistics.start(state)
+        self._tell("on_start", state)
+        self._offer(state)
+        if crowded:
+            self._give_up_oldest()
+
+    def stall_limit(self, operation_type: str) -> float:
+        """Seconds without progress after which an operation of this type counts as stalled."""
+        default = self.stall_after.get("", DEFAULT_STALL_AFTER)
+        return self.stall_after.get(operation_type, default)
+
+    def _adopt_by_parent(self, state: State) -> None:
+        parent = self._running.get(state.parent_id) if state.parent_id else None
+        state.root_id = parent.root_id if parent else state.parent_id or state.operation_id
+        if parent is None or len(parent.children) >= MAX_CHILDREN:
+            return
+        with parent.lock:
+            parent.children[state.operation_id] = state
+            parent.children_weight += state.weight
+
+    def _give_up_oldest(self) -> None:
+        oldest = next(iter(list(self._running.values())))
+        failures.logger.warning("midspan: too many running operations; the oldest is given up as lost")
+        self.end(oldest, Status.LOST, "evicted")
+
+    def publish(self, state: State, change: int) -> None:
+        """Tell everybody about a change, now. The writer calls this after it has left the state's lock."""
+        if change == transitions.LOUD:
+            state.published = state.sequence
+            self._tell("on_update", state)
+        self._offer(state)
+
+    def end(
+        self,
+        state: State,
+        status: Status,
+        reason: str | None = None,
+        message: str | None = None,
+        error: ErrorInfo | None = None,
+        result: object = None,
+        at: float | None = None,
+    ) -> bool:
+        """End an operation, once: False when it had ended before (that is counted, nothing else)."""
+        now = self.clock() if at is None else at
+        with state.lock:
+            change = transitions.end(state, now, status, reason, message, error, result)
+        if change == transitions.NONE:
+            return False
+        self._tell("on_end", state)
+        self.statistics.end(state, now)
+        self.retention.add(snapshot(state, now, self.owner), now)
+        self._forget_running(state)
+        self._offer(state)
+        return True
+
+    def _forget_running(self, state: State) -> None:
+        with self._lock:
+            self._running.pop(state.operation_id, None)
+            if state.span_id is not None:
+                self._by_span.pop(state.span_id, None)
+        parent = self._running.get(state.parent_id) if state.parent_id else None
+        if parent is not None:
+            with parent.lock:
+                if parent.children.pop(state.operation_id, None) is not None:
+                    parent.children_done += state.weight
+                    parent.progressed_at = state.ended_at or parent.progressed_at
+                    parent.sequence += 1
+
+    def drop(self, state: State, status: Status, reason: str) -> None:
+        """Note that an operation's handle was lost. Safe inside the garbage collector; the pulse ends it."""
+        self._dropped.append((state, status, reason))
+
+    def reap(self) -> None:
+        """End what `drop` has noted."""
+        while self._dropped:
+            state, status, reason = self._dropped.popleft()
+            self.end(state, status, reason)
+
+    def bind_span(self, state: State, trace_id: str, span_id: str, sampled: bool = True) -> None:
+        """Make an operation findable by its span (hex ids); an exemplar points to sampled ones only."""
+        state.trace_id, state.span_id, state.sampled = trace_id, span_id, sampled
+        with self._lock:
+            if state.operation_id in self._running:
+                self._by_span[span_id] = state.operation_id
+
+    def pulse(self, now: float) -> None:
+        """Publish what has changed quietly, end what was dropped, and forget what is too old."""
+        self.reap()
+        for state in self.running():
+            with state.lock:
+                transitions.absorb(state, now)
+            if state.sequence != state.published:
+                state.published = state.sequence
+                _first_estimate(state, now)
+                self._tell("on_update", state)
+                self._offer(state)
+        self.retention.expire(now)
+
+    # --- who is told --------------------------------------------------------------------------
+
+    def add_processor(self, processor: Processor) -> None:
+        """Tell `processor` about every change from now on."""
+        with self._lock:
+            self._processors = (*self._processors, processor)
+
+    def remove_processor(self, processor: Processor) -> None:
+        """Tell it no more."""
+        with self._lock:
+            self._processors = tuple(p for p in self._processors if p is not processor)
+
+    def subscribe(self, matches: Callable[[State], bool] | None = None, *, eager: bool = False) -> Subscription:
+        """A new reader of changes; see `Subscription`."""
+        subscription = Subscription(self.clock, self._unsubscribe, matches, eager)
+        self._set_subscriptions((*self._subscriptions, subscription))
+        return subscription
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        self._set_subscriptions(tuple(s for s in self._subscriptions if s is not subscription))
+
+    def _set_subscriptions(self, subscriptions: tuple[Subscription, ...]) -> None:
+        with self._lock:
+            self._subscriptions = subscriptions
+            self.eager = any(subscription.eager for subscription in subscriptions)
+
+    @property
+    def watched(self) -> bool:
+        """True while somebody subscribes: the pulse is faster then."""
+        return bool(self._subscriptions)
+
+    def _tell(self, method: str, state: State) -> None:
+        for processor in self._processors:
+            try:
+                getattr(processor, method)(state)
+            except Exception:
+                failures.report("processor")
+
+    def _offer(self, state: State) -> None:
+        for subscription in self._subscriptions:
+            try:
+                subscription.offer(state)
+            except Exception:
+                failures.report("subscription")
+
+    # --- what is there ------------------------------------------------------------------------
+
+    def running(self) -> list[State]:
+        """The live states of operations that have not ended, oldest first."""
+        with self._lock:
+            return list(self._running.values())
+
+    def state(self, operation_id: str) -> State | None:
+        """The live state of a running operation."""
+        return self._running.get(operation_id)
+
+    def get(self, operation_id: str) -> Operation | None:
+        """An operation's snapshot, running or ended, or None when it is not known."""
+        self.reap()
+        state = self._running.get(operation_id)
+        if state is not None:
+            return snapshot(state, self.clock(), self.owner)
+        return self.retention.get(operation_id)
+
+    def by_span(self, span_id: str) -> Operation | None:
+        """The running operation of a span (hex id)."""
+        operation_id = self._by_span.get(span_id)
+        return None if operation_id is None else self.get(operation_id)
+
+    def operations(
+        self,
+        *,
+        statuses: Iterable[str] | None = None,
+        operation_types: Iterable[str] | None = None,
+        parent_id: str | None = None,
+    ) -> list[Operation]:
+        """Snapshots of running and ended operations, newest first, that match every given filter."""
+        self.reap()
+        now = self.clock()
+        found = [snapshot(state, now, self.owner) for state in self.running()]
+        seen = {operation.operation_id for operation in found}
+        found += [kept for kept in self.retention.all() if kept.operation_id not in seen]
+        wanted_statuses, wanted_types = _as_set(statuses), _as_set(operation_types)
+        chosen = [
+            operation
+            for operation in found
+            if (wanted_statuses is None or operation.status in wanted_statuses)
+            and (wanted_types is None or operation.operation_type in wanted_types)
+            and (parent_id is None or operation.parent_id == parent_id)
+        ]
+        return sorted(chosen, key=_created, reverse=True)
+
+    def remove(self, operation_id: str) -> bool:
+        """Forget an ended operation; False when no such one is kept."""
+        return self.retention.remove(operation_id)
+
+    def cleanup(self, older_than: float = 0.0, statuses: Iterable[str] | None = None) -> int:
+        """Forget operations that ended more than `older_than` seconds ago; returns how many."""
+        before, wanted = self.clock() - older_than, _as_set(statuses)
+        return self.retention.remove_all(
+            kept.operation_id
+            for kept in self.retention.all()
+            if (kept.ended_at or 0.0) <= before and (wanted is None or kept.status in wanted)
+        )
+
+    def clear(self) -> None:
+        """Forget every operation, running ones too, and every count."""
+        self._running = {}
+        self._by_span = {}
+        self._dropped.clear()
+        self.retention = Retention(self.retention.limits)
+        self.statistics = Statistics()
+
+    def forked(self) -> None:
+        """In a forked child: what runs belongs to the parent, and its threads may have held any lock."""
+        self._lock = threading.Lock()
+        self._set_subscriptions(())
+        self.clear()
+
+
+def _first_estimate(state: State, now: float) -> None:
+    if state.first_estimate is None and now - state.created_at >= 1.0:
+        seconds, guess = estimate.remaining(state, estimate.progress(state), now)
+        if seconds is not None and guess is not None:
+            state.first_estimate = (now, seconds, guess.method)
+
+
+def _as_set(values: Iterable[str] | None) -> frozenset[str] | None:
+    return None if values is None else frozenset(values)
+
+
+def _created(operation: Operation) -> tuple[float, int]:
+    return operation.created_at, operation.epoch

@@ -1,0 +1,88 @@
+"""Ended operations, kept as bytes: bounded in age, in number and in size; the oldest go first, and are counted."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from midspan.core.operation import Operation
+from midspan.core.wire import pack, unpack
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long (seconds), how many and how large (bytes) ended operations are kept, and how many may run."""
+
+    seconds: float = 3600.0
+    operations: int = 10_000
+    bytes: int = 32 * 1024 * 1024
+    running: int = 100_000
+
+
+class Retention:
+    """The ended operations of one registry, in the order in which they ended."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.evicted = 0
+        self.size = 0
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def add(self, operation: Operation, now: float) -> None:
+        """Keep an ended operation, making room for it."""
+        packed = pack(operation)
+        with self._lock:
+            self._remove(operation.operation_id)
+            self._kept[operation.operation_id] = (now, packed)
+            self.size += len(packed)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        while self._kept and (len(self._kept) > self.limits.operations or self.size > self.limits.bytes):
+            self._evict_oldest()
+
+    def _evict_oldest(self) -> None:
+        _, (_, packed) = self._kept.popitem(last=False)
+        self.size -= len(packed)
+        self.evicted += 1
+
+    def _remove(self, operation_id: str) -> bool:
+        entry = self._kept.pop(operation_id, None)
+        if entry is not None:
+            self.size -= len(entry[1])
+        return entry is not None
+
+    def get(self, operation_id: str) -> Operation | None:
+        """The ended operation, or None."""
+        entry = self._kept.get(operation_id)
+        return None if entry is None else unpack(entry[1])
+
+    def all(self) -> list[Operation]:
+        """Every ended operation, oldest ending first."""
+        with self._lock:
+            packed = [entry[1] for entry in self._kept.values()]
+        return [unpack(row) for row in packed]
+
+    def remove(self, operation_id: str) -> bool:
+        """Forget one; False when it is not kept."""
+        with self._lock:
+            return self._remove(operation_id)
+
+    def expire(self, now: float) -> int:
+        """Forget what ended longer ago than the limit; returns how many."""
+        before = self.evicted
+        with self._lock:
+            while self._kept and now - next(iter(self._kept.values()))[0] > self.limits.seconds:
+                self._evict_oldest()
+        return self.evicted - before
+
+    def remove_all(self, operation_ids: Iterable[str]) -> int:
+        """Forget several; returns how many were there."""
+        with self._lock:
+            return sum([self._remove(operation_id) for operation_id in operation_ids])

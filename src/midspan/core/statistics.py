@@ -1,0 +1,248 @@
+"""Counts, sums and distributions by label set, O(1) per change; what is running is summed up when it is read."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+from midspan.core import estimate
+from midspan.core.operation import Status
+from midspan.core.stages import metric_stage
+from midspan.core.state import State
+
+MAX_SERIES = 300
+MAX_ERROR_TYPES = 20
+MAX_MODELS = 50
+OTHER = "other"
+STAGE_DURATION_FROM = 1.0
+
+DURATION_BUCKETS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+STAGE_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+FIRST_CHUNK_BUCKETS = (
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+)  # fmt: skip
+ESTIMATE_BUCKETS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+_Key = TypeVar("_Key")
+
+ENDED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.LOST)
+
+
+class Exemplar(NamedTuple):
+    """The trace that a histogram's bucket points to."""
+
+    trace_id: str
+    span_id: str
+    value: float
+    at: float
+
+
+class Histogram:
+    """Counts by bucket (the last one is +Inf), their sum, and the newest exemplar of each bucket."""
+
+    __slots__ = ("bounds", "counts", "exemplars", "sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+        self.exemplars: dict[int, Exemplar] = {}
+
+    def record(self, value: float, state: State, now: float) -> None:
+        """Count `value`, with the operation's span as exemplar when it has one."""
+        index = bisect_left(self.bounds, value)
+        self.counts[index] += 1
+        self.sum += value
+        if state.sampled and state.trace_id and state.span_id:
+            self.exemplars[index] = Exemplar(state.trace_id, state.span_id, value, now)
+
+    def copy(self) -> Histogram:
+        """A copy that later records do not change."""
+        twin = Histogram(self.bounds)
+        twin.counts, twin.sum, twin.exemplars = list(self.counts), self.sum, dict(self.exemplars)
+        return twin
+
+
+class Labels(NamedTuple):
+    """A label set: what every metric of midspan is counted by."""
+
+    operation_type: str
+    name: str
+    provider: str
+    model: str
+
+
+class Series:
+    """Everything counted for one label set since the process started."""
+
+    def __init__(self, labels: Labels) -> None:
+        self.labels = labels
+        self.started = 0
+        self.updates = 0
+        self.stall_after = 0.0
+        self.ended: dict[Status, int] = dict.fromkeys(ENDED, 0)
+        self.failures: Counter[str] = Counter()
+        self.attempts: Counter[str] = Counter()
+        self.tokens: Counter[str] = Counter()
+        self.stages_seen: set[str] = set()
+        self.durations: dict[Status, Histogram] = {}
+        self.stage_durations: dict[str, Histogram] = {}
+        self.first_chunk: Histogram | None = None
+        self.estimate_errors: dict[str, Histogram] = {}
+
+
+@dataclass(slots=True)
+class Running:
+    """What one label set's running operations add up to at one instant."""
+
+    active: Counter[str] = field(default_factory=Counter[str])
+    progress_sum: float = 0.0
+    progress_known: int = 0
+    oldest_start: float | None = None
+    oldest_progress: float | None = None
+    stalled: int = 0
+    past_deadline: int = 0
+
+    def add(self, state: State, now: float) -> None:
+        """Take one running operation into the sums."""
+        self.active[metric_stage(state.stage)] += 1
+        value, _ = estimate.progress(state)
+        if value is not None:
+            self.progress_sum += value
+            self.progress_known += 1
+        begun = state.started_at or state.created_at
+        self.oldest_start = begun if self.oldest_start is None else min(self.oldest_start, begun)
+        moved = state.progressed_at
+        if self.oldest_progress is None or moved < self.oldest_progress:
+            self.oldest_progress = moved
+        self.stalled += estimate.stalled(state, now)
+        self.past_deadline += state.deadline_at is not None and now > state.deadline_at
+
+
+class Statistics:
+    """The counters of one registry. Bounded: 300 label sets, 50 models, 20 error types, then `other`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._series: dict[Labels, Series] = {}
+        self._models: set[str] = set()
+        self._error_types: set[str] = set()
+        self.suppressed: Counter[str] = Counter()
+
+    def start(self, state: State) -> None:
+        """Count a started operation; its label set is fixed from now on."""
+        with self._lock:
+            model = self._bounded(state.model or "", self._models, MAX_MODELS, "models")
+            labels = Labels(state.operation_type, state.name, state.provider or "", model)
+            series = state.series = self._series_of(labels)
+            series.started += 1
+            series.stall_after = state.stall_after
+
+    def _series_of(self, labels: Labels) -> Series:
+        series = self._series.get(labels)
+        if series is None:
+            if len(self._series) >= MAX_SERIES:
+                self.suppressed["label_sets"] += 1
+                labels = Labels(OTHER, OTHER, OTHER, OTHER)
+            series = self._series.setdefault(labels, Series(labels))
+        return series
+
+    def _bounded(self, value: str, seen: set[str], limit: int, reason: str) -> str:
+        if value in seen:
+            return value
+        if len(seen) < limit:
+            seen.add(value)
+            return value
+        self.suppressed[reason] += 1
+        return OTHER
+
+    def attempt(self, state: State, error_type: str | None) -> None:
+        """Count one attempt that failed or succeeded (`None`) within an operation."""
+        series = state.series
+        if series is None:
+            return
+        with self._lock:
+            series.attempts[self._error_label(error_type)] += 1
+
+    def _error_label(self, error_type: str | None) -> str:
+        if not error_type:
+            return ""
+        return self._bounded(error_type, self._error_types, MAX_ERROR_TYPES, "error_types")
+
+    def end(self, state: State, now: float) -> None:
+        """Count an ended operation: status, error, tokens, and its durations."""
+        series = state.series
+        if series is None:
+            return
+        with self._lock:
+            series.ended[state.status] += 1
+            series.updates += state.updates
+            self._count_error(series, state)
+            _count_tokens(series, state)
+            _record_times(series, state, now)
+            state.series = None  # counted: `running` leaves it out
+
+    def _count_error(self, series: Series, state: State) -> None:
+        error_type = state.error.type if state.error is not None else None
+        if state.status is Status.FAILED:
+            series.failures[self._error_label(error_type or "unknown")] += 1
+        series.attempts[self._error_label(error_type)] += 1
+
+    def series(self) -> list[Series]:
+        """All label sets so far, oldest first."""
+        with self._lock:
+            return list(self._series.values())
+
+    def running(self, states: Iterable[State], now: float) -> tuple[dict[Labels, Running], Counter[Labels]]:
+        """The running operations summed up by label set, and all updates so far: computed, so that nothing lingers.
+
+        `states` is a list taken before: what ends meanwhile is counted here or in its series, never twice, never not.
+        """
+        with self._lock:
+            uncounted = [(state, state.series) for state in states if state.series is not None]
+            updates = Counter({labels: series.updates for labels, series in self._series.items()})
+        sums: dict[Labels, Running] = {}
+        for state, series in uncounted:
+            updates[series.labels] += state.updates
+            if state.ended_at is None:
+                series.stages_seen.add(metric_stage(state.stage))
+                found = sums.get(series.labels)
+                if found is None:
+                    found = sums[series.labels] = Running()
+                found.add(state, now)
+        return sums, updates
+
+
+def _count_tokens(series: Series, state: State) -> None:
+    if state.input_tokens is not None:
+        series.tokens["input"] += state.input_tokens
+    if state.tokens_reported and state.output_tokens is not None:
+        series.tokens["output"] += state.output_tokens
+
+
+def _record_times(series: Series, state: State, now: float) -> None:
+    duration = state.duration
+    _histogram(series.durations, state.status, DURATION_BUCKETS).record(duration, state, now)
+    if state.time_to_first_chunk is not None:
+        if series.first_chunk is None:
+            series.first_chunk = Histogram(FIRST_CHUNK_BUCKETS)
+        series.first_chunk.record(state.time_to_first_chunk, state, now)
+    if duration > STAGE_DURATION_FROM:
+        for stage, seconds in state.stage_times:
+            label = metric_stage(stage)
+            _histogram(series.stage_durations, label, STAGE_BUCKETS).record(seconds, state, now)
+    if state.first_estimate is not None and state.status is Status.COMPLETED:
+        at, seconds, method = state.first_estimate
+        error = abs((state.ended_at or now) - at - seconds)
+        _histogram(series.estimate_errors, method, ESTIMATE_BUCKETS).record(error, state, now)
+
+
+def _histogram(into: dict[_Key, Histogram], key: _Key, bounds: tuple[float, ...]) -> Histogram:
+    histogram = into.get(key)
+    if histogram is None:
+        histogram = into[key] = Histogram(bounds)
+    return histogram

@@ -1,0 +1,288 @@
+"""Every way an operation's state may change. The caller holds `state.lock`; nothing here calls out.
+
+Each function returns how loud the change is: NONE (dropped), QUIET (the pulse tells readers) or LOUD (a stage,
+a status or an ending: readers are told at once). Terminal is final: a late change is dropped and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from midspan.core.estimate import sample
+from midspan.core.operation import ErrorInfo, Status
+from midspan.core.state import State
+from midspan.core.text import MAX_STAGE, clean, clean_value, merge_metadata
+
+NONE, QUIET, LOUD = 0, 1, 2
+Transition = Callable[[State, float], int]
+MAX_STAGES_KEPT = 32
+
+
+def start(state: State, now: float) -> int:
+    """pending → running; NONE when that has happened already."""
+    if state.status is not Status.PENDING:
+        return NONE
+    state.status = Status.RUNNING
+    state.started_at = state.stage_since = state.progressed_at = now
+    _record(state, now, "start")
+    return LOUD
+
+
+def update(
+    state: State,
+    now: float,
+    step: int | None = None,
+    message: str | None = None,
+    progress: float | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> int:
+    """Report a step, a message, a fraction or data. Values are clamped; a falling one is held."""
+    if state.ended_at is not None:
+        return _drop(state)
+    change = QUIET
+    if state.started_at is None:
+        change = start(state, now)
+    if step is not None:
+        _set_step(state, now, step)
+    if progress is not None:
+        _set_reported(state, now, progress)
+    if message is not None:
+        state.message = clean(message)
+    if data:
+        data = _set_metadata(state, data)
+    # Written out instead of a call of _record: this is the hottest line of the manual API.
+    state.sequence += 1
+    state.updates += 1
+    state.updated_at = state.progressed_at = now
+    state.history.append(
+        (state.sequence, "update", now, state.stage, state.floor, state.step, state.message, data or None)
+    )
+    return change
+
+
+def _record(state: State, now: float, kind: str) -> None:
+    state.sequence += 1
+    state.updated_at = now
+    state.history.append((state.sequence, kind, now, state.stage, state.floor, state.step, state.message, None))
+
+
+def _drop(state: State) -> int:
+    state.dropped += 1
+    return NONE
+
+
+def _set_step(state: State, now: float, step: int) -> None:
+    total = state.total_steps
+    if step < (state.step or 0) or (total is not None and step > total):
+        step = _fitting_step(state, step, total)
+    state.step = step
+    if total:
+        value = step / total if step < total else 1.0
+        if value > state.floor or state.allow_regress:
+            state.floor = value
+            if now >= state.sample_due:
+                sample(state, now, value)
+
+
+def _fitting_step(state: State, step: int, total: int | None) -> int:
+    """The step that is shown for one out of range or falling; each is counted."""
+    if step < 0 or (total is not None and step > total):
+        state.dropped += 1
+        step = 0 if total is None or step < 0 else total
+    if state.step is not None and step < state.step and not state.allow_regress:
+        state.dropped += 1
+        step = state.step
+    return step
+
+
+def _set_reported(state: State, now: float, progress: float) -> None:
+    if progress != progress:  # NaN: no order, no place in a bar
+        state.dropped += 1
+        return
+    if not 0.0 <= progress <= 1.0:
+        state.dropped += 1
+        progress = 0.0 if progress < 0.0 else 1.0
+    if state.reported is None or state.allow_regress or progress >= state.reported:
+        state.reported = progress
+    _raise_floor(state, now, progress)
+
+
+def _raise_floor(state: State, now: float, value: float) -> None:
+    if value > state.floor or state.allow_regress:
+        state.floor = value
+        if now >= state.sample_due:
+            sample(state, now, value)
+
+
+def _set_metadata(state: State, data: Mapping[str, Any]) -> dict[str, Any]:
+    if state.metadata is None:
+        state.metadata = {}
+    state.dropped += merge_metadata(state.metadata, data)
+    return {key: clean_value(value) for key, value in data.items()}
+
+
+def set_total_steps(state: State, total_steps: int) -> int:
+    """Declare how many steps there are; the shown progress does not fall when the number grows."""
+    if state.ended_at is not None:
+        return _drop(state)
+    state.total_steps = max(0, total_steps)
+    return QUIET
+
+
+def set_total(state: State, total: float | None, unit: str | None = None) -> int:
+    """Declare how many items there are (`None`: unknown) and what one is called."""
+    if state.ended_at is not None:
+        return _drop(state)
+    state.total = None if total is None or total < 0 else total
+    state.unit = unit or state.unit
+    return QUIET
+
+
+def advance(state: State, now: float, items: float, outcome: str | None = None) -> int:
+    """Add `items` to `completed`; `outcome` is succeeded, failed or cancelled, to count how they ended."""
+    if state.ended_at is not None:
+        return _drop(state)
+    change = start(state, now) or QUIET
+    state.completed = max(0.0, (state.completed or 0.0) + items)
+    if outcome is not None:
+        _count_outcome(state, int(items), outcome)
+    if state.total:
+        _raise_floor(state, now, min(1.0, state.completed / state.total))
+    state.progressed_at = state.updated_at = now
+    state.updates += 1
+    state.sequence += 1
+    return change
+
+
+def _count_outcome(state: State, items: int, outcome: str) -> None:
+    if outcome == "succeeded":
+        state.succeeded += items
+    elif outcome == "failed":
+        state.failed += items
+    else:
+        state.items_cancelled += items
+
+
+def enter_stage(state: State, now: float, stage: str, message: str | None = None) -> int:
+    """Enter a stage, ending the one before. NONE when the operation is in it already and nothing else is new."""
+    if state.ended_at is not None:
+        return _drop(state)
+    change = start(state, now)
+    if message is not None:
+        state.message = clean(message)
+    if stage == state.stage:
+        return change or (QUIET if message is not None else NONE)
+    _leave_stage(state, now)
+    state.stage = clean(stage, MAX_STAGE)
+    state.waiting_for = None
+    state.progressed_at = now
+    if state.plan and stage in state.plan:
+        _raise_floor(state, now, state.plan[stage][0])
+    state.updates += 1
+    _record(state, now, "stage")
+    return LOUD
+
+
+def _leave_stage(state: State, now: float) -> None:
+    stage = state.stage
+    if stage is None:
+        state.stage_since = now
+        return
+    if len(state.stage_times) < MAX_STAGES_KEPT:
+        state.stage_times.append((stage, max(0.0, now - state.stage_since)))
+    if stage not in state.stages_completed and len(state.stages_completed) < MAX_STAGES_KEPT:
+        state.stages_completed.append(stage)
+    state.stage_since = now
+
+
+def absorb(state: State, now: float) -> int:
+    """Take over what the stream's reader has counted since the last time."""
+    counts = state.counts
+    if counts is None or state.ended_at is not None:
+        return NONE
+    if counts.chunks == (state.chunks or 0) and counts.bytes == (state.bytes or 0):
+        return NONE
+    state.chunks = counts.chunks or None
+    state.bytes = counts.bytes or None
+    if not state.tokens_reported and counts.tokens:
+        state.output_tokens = counts.tokens
+        if state.max_tokens and now >= state.sample_due:
+            sample(state, now, min(1.0, counts.tokens / state.max_tokens))
+    state.progressed_at = state.updated_at = now
+    state.updates += 1
+    state.sequence += 1
+    return QUIET
+
+
+def first_chunk(state: State, now: float, stage: str) -> int:
+    """The first chunk of the answer is here: its delay in seconds is kept, and `stage` entered."""
+    if state.ended_at is None and state.time_to_first_chunk is None:
+        state.time_to_first_chunk = max(0.0, now - (state.started_at or state.created_at))
+    return enter_stage(state, now, stage)
+
+
+def record_usage(
+    state: State,
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+    reasoning_tokens: int | None = None,
+    cached_tokens: int | None = None,
+) -> int:
+    """Token usage as the server told it: it replaces every estimate."""
+    if state.ended_at is not None:
+        return _drop(state)
+    state.input_tokens = state.input_tokens if input_tokens is None else input_tokens
+    if output_tokens is not None:
+        state.output_tokens = output_tokens
+        state.tokens_reported = True
+    state.reasoning_tokens = state.reasoning_tokens if reasoning_tokens is None else reasoning_tokens
+    state.cached_tokens = state.cached_tokens if cached_tokens is None else cached_tokens
+    state.sequence += 1
+    return QUIET
+
+
+def retry(state: State, now: float, attempt: int, stage: str) -> int:
+    """A further attempt of the same operation begins."""
+    if state.ended_at is not None:
+        return _drop(state)
+    change = enter_stage(state, now, stage)
+    state.attempt = max(state.attempt, attempt)
+    return change
+
+
+def request_cancel(state: State, now: float) -> int:
+    """Somebody asked for the operation to be cancelled; whether and when it stops is its own affair."""
+    if state.ended_at is not None:
+        return NONE
+    state.cancel_requested_at = state.cancel_requested_at or now
+    _record(state, now, "update")
+    return LOUD
+
+
+def end(
+    state: State,
+    now: float,
+    status: Status,
+    reason: str | None = None,
+    message: str | None = None,
+    error: ErrorInfo | None = None,
+    result: object = None,
+) -> int:
+    """Reach a terminal status. A completed operation is at 1.0 unless its item counts say otherwise."""
+    if state.ended_at is not None:
+        return _drop(state)
+    start(state, now)
+    absorb(state, now)
+    _leave_stage(state, now)
+    state.status, state.status_reason, state.error = status, reason, error
+    state.waiting_for = state.next_retry_at = None
+    if message is not None:
+        state.message = clean(message)
+    if result is not None:
+        state.result = result
+    if status is Status.COMPLETED and not (state.total and (state.completed or 0.0) < state.total):
+        state.floor = state.reported = 1.0
+    state.ended_at = now
+    _record(state, now, "end")
+    return LOUD

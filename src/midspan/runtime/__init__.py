@@ -1,0 +1,1 @@
+"""midspan's life in a process: wiring, the pulse, fork and exit."""

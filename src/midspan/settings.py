@@ -1,0 +1,187 @@
+"""`MIDSPAN_*` → one frozen `Settings`, read once. A bad value is one clear error."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TypeVar
+
+PREFIX = "MIDSPAN_"
+INTERNAL = frozenset({"MIDSPAN_FEED_FD", "MIDSPAN_SERVED_BY"})
+DEFAULT_STALL_AFTER = {"": 60.0, "batch": 3600.0, "fine_tuning": 3600.0}
+
+T = TypeVar("T")
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names the variable, the value and what is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 is any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How midspan behaves in this process (design section 9); the field `x` is the variable `MIDSPAN_X`."""
+
+    enabled: bool = True
+    providers: tuple[str, ...] = ()
+    events: frozenset[str] = frozenset({"span", "log"})
+    genai_metrics: bool = True
+    server: Address | None = None
+    metrics: Address | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    token: str | None = field(default=None, repr=False)
+    token_file: Path | None = None
+    retention_seconds: float = 3600.0
+    max_operations: int = 10_000
+    stall_after: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_STALL_AFTER))
+    live_series: int = 20
+    capture_content: bool = False
+    trace_url: str | None = None
+    log: str | None = None
+
+    @property
+    def wanted_providers(self) -> frozenset[str] | None:
+        """Names asked for, or None for all."""
+        wanted = frozenset(name for name in self.providers if not name.startswith("-"))
+        return wanted or None
+
+    @property
+    def unwanted_providers(self) -> frozenset[str]:
+        """Names left out by `-name`."""
+        return frozenset(name[1:] for name in self.providers if name.startswith("-"))
+
+
+def _switch(value: str) -> bool:
+    word = value.lower()
+    if word in ("true", "1", "on", "yes"):
+        return True
+    if word in ("false", "0", "off", "no"):
+        return False
+    raise ValueError("true or false")
+
+
+def _list(value: str) -> tuple[str, ...]:
+    return tuple(part for part in (part.strip() for part in value.split(",")) if part)
+
+
+def _events(value: str) -> frozenset[str]:
+    words = frozenset(_list(value.lower()))
+    if words == frozenset({"none"}):
+        return frozenset()
+    if not words or not words <= {"span", "log"}:
+        raise ValueError("span, log, both with a comma, or none")
+    return words
+
+
+def _address(value: str) -> Address | None:
+    if value.lower() == "off":
+        return None
+    host, colon, port = value.rpartition(":")
+    host = host.strip("[]")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError("host:port, such as 127.0.0.1:9465, or off")
+    return Address(host, int(port))
+
+
+def _at_least(least: float, convert: Callable[[str], T]) -> Callable[[str], T]:
+    def parse(value: str) -> T:
+        try:
+            parsed = convert(value)
+        except ValueError:
+            parsed = None
+        if parsed is None or not float(value) >= least:
+            kind = "a whole number" if convert is int else "a number of seconds"
+            raise ValueError(f"{kind} of at least {least:g}")
+        return parsed
+
+    return parse
+
+
+def _stall_after(value: str) -> dict[str, float]:
+    limits = dict(DEFAULT_STALL_AFTER)
+    for part in _list(value):
+        kind, equals, seconds = part.rpartition("=")
+        try:
+            limits[kind.strip() if equals else ""] = _at_least(0.0, float)(seconds.strip())
+        except ValueError:
+            raise ValueError("seconds, and type=seconds with commas, such as 60,batch=3600") from None
+    return limits
+
+
+def _log(value: str) -> str:
+    if value.lower() != "json":
+        raise ValueError("json")
+    return "json"
+
+
+def _trace_url(value: str) -> str:
+    if "{trace_id}" not in value or not value.startswith(("http://", "https://")):
+        raise ValueError("an http(s) URL that contains {trace_id}")
+    return value
+
+
+_PARSERS: dict[str, Callable[[str], object]] = {
+    "enabled": _switch,
+    "providers": _list,
+    "events": _events,
+    "genai_metrics": _switch,
+    "server": _address,
+    "metrics": _address,
+    "allowed_hosts": _list,
+    "token": str,
+    "token_file": Path,
+    "retention_seconds": _at_least(0.0, float),
+    "max_operations": _at_least(0, int),
+    "stall_after": _stall_after,
+    "live_series": _at_least(0, int),
+    "capture_content": _switch,
+    "trace_url": _trace_url,
+    "log": _log,
+}
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment. Raises SettingsError for a bad value or an unknown `MIDSPAN_*` name."""
+    source = os.environ if environ is None else environ
+    given: dict[str, object] = {}
+    for variable, value in source.items():
+        if variable.startswith(PREFIX) and variable not in INTERNAL and value.strip():
+            name = variable.removeprefix(PREFIX).lower()
+            given[name] = parse(name, value.strip())
+    return _settled(Settings(**given))  # pyright: ignore[reportArgumentType] - each value is what its parser returns
+
+
+def parse(name: str, value: str) -> object:
+    """One setting's value from its text. Raises SettingsError."""
+    parser = _PARSERS.get(name)
+    variable = PREFIX + name.upper()
+    if parser is None:
+        known = [PREFIX + each.name.upper() for each in fields(Settings)]
+        close = difflib.get_close_matches(variable, known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+        raise SettingsError(f"{variable} is not a setting: {hint}")
+    try:
+        return parser(value)
+    except ValueError as error:
+        shown = "" if name.startswith("token") else f"={value!r}"
+        raise SettingsError(f"{variable}{shown} is not valid: accepted is {error}") from None
+
+
+def _settled(settings: Settings) -> Settings:
+    if settings.token_file is not None and not os.access(settings.token_file, os.R_OK):
+        raise SettingsError(f"MIDSPAN_TOKEN_FILE={str(settings.token_file)!r} cannot be read")
+    return settings

@@ -1,0 +1,140 @@
+"""State → attributes of spans and span events. Names and numbers only: never a prompt, an answer or a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from opentelemetry.util.types import AttributeValue
+
+from midspan.core import estimate, names
+from midspan.core.state import State
+
+Attributes = dict[str, AttributeValue]
+
+# Spans that stand around LLM calls: the progress of one of the calls inside does not belong on them.
+_AROUND_CALLS = frozenset({"create_agent", "invoke_agent", "invoke_workflow", "execute_tool", "plan", "retrieval"})
+_OPENINFERENCE_CALLS = frozenset({"LLM", "EMBEDDING"})
+
+
+def is_call(attributes: Mapping[str, object]) -> bool:
+    """True for the attributes of a span that some tool has made for one LLM call, and nobody has taken yet."""
+    if names.OPERATION_ID in attributes:
+        return False
+    operation = attributes.get(names.GEN_AI_OPERATION)
+    if operation is not None:
+        return operation not in _AROUND_CALLS
+    return str(attributes.get(names.OPENINFERENCE_KIND)).upper() in _OPENINFERENCE_CALLS
+
+
+def span_name(state: State) -> str:
+    """`{gen_ai.operation.name} {gen_ai.request.model}` of an instrumented call, else the operation's own name."""
+    if not state.span_deferred:
+        return state.name
+    given = state.attributes or {}
+    operation = given.get(names.GEN_AI_OPERATION) or state.name
+    model = given.get(names.GEN_AI_MODEL) or state.model
+    return f"{operation} {model}" if model else str(operation)
+
+
+def identity(state: State) -> Attributes:
+    """Which operation it is."""
+    return {
+        names.OPERATION_ID: state.operation_id,
+        names.OPERATION_TYPE: state.operation_type,
+        names.OPERATION_NAME: state.name,
+    }
+
+
+def at_creation(state: State) -> Attributes:
+    """What a span of our own begins with; the conventions want a call's names there, for samplers."""
+    found = identity(state)
+    if state.span_deferred:
+        found[names.GEN_AI_OPERATION] = state.name
+    if state.provider:
+        found[names.GEN_AI_PROVIDER] = state.provider
+    if state.model:
+        found[names.GEN_AI_MODEL] = state.model
+    if state.attributes:
+        found.update(cast("Attributes", state.attributes))
+    return found
+
+
+def _known(values: Mapping[str, AttributeValue | None]) -> Attributes:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def of_start(state: State) -> Attributes:
+    """The first event: everything else stands on the span itself."""
+    return {names.SEQUENCE: 1}
+
+
+def of_stage(row: tuple[Any, ...]) -> Attributes:
+    """A stage that was entered before anybody cared, as the operation's history has it."""
+    sequence, _, _, stage, progress, step, message, _ = row
+    return _known(
+        {
+            names.SEQUENCE: sequence,
+            names.STAGE: stage,
+            names.PROGRESS: progress or None,
+            names.STEP_INDEX: step,
+            names.MESSAGE: message,
+        }
+    )
+
+
+def of_update(state: State, now: float) -> Attributes:
+    """How far the operation is at `now` (Unix seconds); what is unknown is left out."""
+    with state.lock:
+        fraction = estimate.progress(state)
+        seconds, _ = estimate.remaining(state, fraction, now)
+        return _known(
+            {
+                names.SEQUENCE: state.sequence,
+                names.STAGE: state.stage,
+                names.PROGRESS: fraction[0],
+                names.STEP_INDEX: state.step,
+                names.STEP_COUNT: state.total_steps,
+                names.MESSAGE: state.message,
+                names.CHUNK_COUNT: state.chunks,
+                names.TOKENS_OUTPUT: state.output_tokens,
+                names.REMAINING_TIME: seconds,
+            }
+        )
+
+
+def of_end(state: State) -> Attributes:
+    """The last event: how it ended and how far it came; stage and chunks stand on the span itself."""
+    return _known(
+        {
+            names.SEQUENCE: state.sequence,
+            names.OPERATION_STATUS: str(state.status),
+            names.ERROR_TYPE: None if state.error is None else state.error.type,
+            names.PROGRESS: estimate.progress(state)[0],
+            names.STEP_INDEX: state.step,
+            names.MESSAGE: state.message,
+            names.TOKENS_OUTPUT: state.output_tokens,
+        }
+    )
+
+
+def final(state: State) -> Attributes:
+    """What stands on any span of the operation when it ends, our own or an adopted one."""
+    found = _known({names.CHUNK_COUNT: state.chunks, names.STAGE: state.stage})
+    found[names.OPERATION_STATUS] = str(state.status)
+    return found
+
+
+def final_own(state: State, begun_with: Mapping[str, object]) -> Attributes:
+    """What a span of our own says at its end: what it did not begin with, usage as the server told it, the error."""
+    given = cast("Attributes", state.attributes or {})
+    found = {key: value for key, value in given.items() if key not in begun_with and value is not None}  # pyright: ignore[reportUnnecessaryComparison]
+    usage: dict[str, AttributeValue | None] = {
+        names.GEN_AI_INPUT_TOKENS: state.input_tokens,
+        names.GEN_AI_OUTPUT_TOKENS: state.output_tokens if state.tokens_reported else None,
+        names.GEN_AI_CACHED_TOKENS: state.cached_tokens,
+        names.GEN_AI_REASONING_TOKENS: state.reasoning_tokens,
+        names.GEN_AI_FIRST_CHUNK: state.time_to_first_chunk,
+        names.ERROR_TYPE: None if state.error is None else state.error.type,
+    }
+    return {**found, **_known(usage), **final(state)}

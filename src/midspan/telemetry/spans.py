@@ -1,0 +1,199 @@
+"""A span for every operation, our own or another tool's, with its progress as rationed span events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from contextvars import Token
+from types import TracebackType
+from typing import Final, cast
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from midspan.core import failures, names
+from midspan.core import operation as core
+from midspan.core.registry import Registry
+from midspan.core.state import State
+from midspan.telemetry import span_attributes
+from midspan.telemetry.scope import package_version
+from midspan.telemetry.span_record import SpanRecord, is_told, nanoseconds
+
+_NOTHING: Final = nullcontext[None]()
+
+
+class SpanRecorder:
+    """The processor that writes spans.
+
+    The span of an instrumented call is decided at its first `attach`, or else at its end: the current span if that is
+    another tool's span of this very call, and one of our own otherwise. Any other operation has its own from its start.
+    Without `tracer_provider` the global one is used, also when the application sets it later. `events` False leaves out
+    the span events.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        tracer_provider: trace.TracerProvider | None = None,
+        events: bool = True,
+    ) -> None:
+        self._registry = registry
+        self._provider = tracer_provider
+        self._events = events
+        self._tracer: trace.Tracer | None = None
+
+    def on_start(self, state: State) -> None:
+        """Start the span of an operation that is not an instrumented call."""
+        record = _record_of(state)
+        if not state.span_deferred and record.claim():
+            self._decide(state, record, otel_context.get_current())
+
+    def on_update(self, state: State) -> None:
+        """Write a span event, if it is this change's turn."""
+        record = state.span
+        if self._events and isinstance(record, SpanRecord) and record.span is not None:
+            now = self._registry.clock()
+            if is_told(state, now):
+                record.update(state, now)
+
+    def on_end(self, state: State) -> None:
+        """Write how it ended, and end the span if it is our own."""
+        record = _record_of(state)
+        if record.close():
+            self._finish(state, record)
+        elif record.claim():
+            self._decide(state, record, record.context)
+
+    def attach(self, state: State) -> AbstractContextManager[object]:
+        """Decides the operation's span if that is still open; makes it current inside the `with`. Raises nothing."""
+        try:
+            if state.is_ended:
+                return _NOTHING
+            record = _record_of(state)
+            if record.claim():
+                self._decide(state, record, otel_context.get_current())
+            span = record.span
+            if span is None or not record.own:
+                return _NOTHING
+            return _Current(span) if span.get_span_context().is_valid else _NOTHING
+        except Exception:
+            failures.report("spans")
+            return _NOTHING
+
+    def _decide(self, state: State, record: SpanRecord, context: Context | None) -> None:
+        foreign = _call_span(context) if state.span_deferred else None
+        span = self._start(state, record, context) if foreign is None else foreign
+        self._bind(state, span, context, own=foreign is None)
+        if foreign is not None and span.is_recording():
+            span.set_attributes(span_attributes.identity(state))
+        if not record.place(span, own=foreign is None):
+            self._finish(state, record)
+
+    def _start(self, state: State, record: SpanRecord, context: Context | None) -> Span:
+        record.begun_with = span_attributes.at_creation(state)
+        return self._get_tracer().start_span(
+            span_attributes.span_name(state),
+            context=self._parent(state, context),
+            kind=SpanKind.CLIENT if state.span_deferred else SpanKind.INTERNAL,
+            attributes=record.begun_with,
+            start_time=nanoseconds(state.created_at),
+        )
+
+    def _get_tracer(self) -> trace.Tracer:
+        if self._tracer is None:
+            self._tracer = trace.get_tracer(names.SCOPE, package_version(), self._provider)
+        return self._tracer
+
+    def _parent(self, state: State, context: Context | None) -> Context | None:
+        """The context given; in a thread of its own, where none is, the span of the operation's parent."""
+        if state.parent_id is None or trace.get_current_span(context).get_span_context().is_valid:
+            return context
+        parent = self._registry.state(state.parent_id)
+        record = None if parent is None else parent.span
+        if not isinstance(record, SpanRecord) or record.span is None:
+            return context
+        return trace.set_span_in_context(record.span, context)
+
+    def _bind(self, state: State, span: Span, context: Context | None, own: bool) -> None:
+        found = span.get_span_context()
+        around = trace.get_current_span(context).get_span_context()
+        # Without an SDK a new span is the one around it again: that is nobody's own.
+        if found.is_valid and not (own and found.span_id == around.span_id):
+            trace_id = trace.format_trace_id(found.trace_id)
+            sampled = found.trace_flags.sampled
+            self._registry.bind_span(state, trace_id, trace.format_span_id(found.span_id), sampled)
+
+    def _finish(self, state: State, record: SpanRecord) -> None:
+        span, record.span = record.span, None
+        if span is None or not span.is_recording():
+            return
+        at = state.ended_at or self._registry.clock()
+        if record.own:
+            span.set_attributes(span_attributes.final_own(state, record.begun_with))
+        else:
+            span.set_attributes(span_attributes.final(state))
+        if self._events and is_told(state, at):
+            record.end(span, state, at)
+        if record.own:
+            _end(span, state, at)
+
+
+def _end(span: Span, state: State, at: float) -> None:
+    if state.status is core.Status.FAILED:
+        error = state.error
+        span.set_status(Status(StatusCode.ERROR, None if error is None else error.message))
+    span.end(nanoseconds(at))
+
+
+def _record_of(state: State) -> SpanRecord:
+    record = state.span
+    if not isinstance(record, SpanRecord):
+        record = state.span = SpanRecord(otel_context.get_current())
+    return record
+
+
+def _call_span(context: Context | None) -> Span | None:
+    """The current span, if another tool has made it for an LLM call and it is still open."""
+    span = trace.get_current_span(context)
+    if not span.is_recording():
+        return None
+    # Not in the API: spans of the SDK have it, and those of others may not.
+    attributes = getattr(span, "attributes", None)
+    if not isinstance(attributes, Mapping):
+        return None
+    return span if span_attributes.is_call(cast("Mapping[str, object]", attributes)) else None
+
+
+class _Current(AbstractContextManager[None]):
+    """Makes a span current; may be left in another thread or task than it was entered in."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        self._token: Token[Context] | None = None
+
+    def __enter__(self) -> None:
+        self._token = otel_context.attach(trace.set_span_in_context(self._span))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        token, self._token = self._token, None
+        if token is not None:
+            _detach(token)
+
+
+def _detach(token: Token[Context]) -> None:
+    try:
+        # `opentelemetry.context.detach` logs an error where the `with` was entered in another context.
+        with suppress(ValueError):
+            token.var.reset(token)
+    except AttributeError:  # a context implementation of somebody else (OTEL_PYTHON_CONTEXT)
+        otel_context.detach(token)

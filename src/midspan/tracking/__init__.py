@@ -1,0 +1,1 @@
+"""Who writes: the tracker, and what is built on it."""

@@ -1,0 +1,44 @@
+"""What callers hand in: wrong types raise TypeError and name the argument; everything else is taken."""
+
+from __future__ import annotations
+
+import operator
+import os
+from datetime import UTC, datetime
+
+
+def new_id() -> str:
+    """32 hex characters of randomness."""
+    return os.urandom(16).hex()
+
+
+def text(name: str, value: object) -> str:
+    """A string, or TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    return value
+
+
+def whole(name: str, value: object) -> int:
+    """An int, or what says it is one (`__index__`); else TypeError."""
+    try:
+        return operator.index(value)  # pyright: ignore[reportArgumentType] - its TypeError is what we want
+    except TypeError:
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
+
+
+def number(name: str, value: object) -> float:
+    """A float, an int, or what converts itself (`__float__`); else TypeError. Strings do not count."""
+    convert = getattr(value, "__float__", None)
+    if convert is None:
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    return float(convert())
+
+
+def deadline(value: float | datetime | None, now: float) -> float | None:
+    """Seconds from now, or a datetime (naive: local time), as Unix seconds."""
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).timestamp()
+    return now + number("deadline", value)

@@ -1,0 +1,115 @@
+"""What instrumentation may use: one call is one operation, written through a `CallTracker`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+
+from midspan.core import transitions
+from midspan.core.failures import logger
+from midspan.core.failures import report as report_failure
+from midspan.core.operation import ErrorInfo, Stage, Status
+from midspan.core.state import Counts
+from midspan.core.text import MAX_NAME, clean
+from midspan.tracking.outcome import Outcome, error_info, outcome_of
+from midspan.tracking.switches import suppressed
+from midspan.tracking.tracker import ProgressTracker
+
+__all__ = [
+    "CallTracker",
+    "Counts",
+    "Outcome",
+    "Stage",
+    "abandoned",
+    "attached",
+    "error_info",
+    "logger",
+    "outcome_of",
+    "report_failure",
+    "start_call",
+    "suppressed",
+]
+
+
+class CallTracker(ProgressTracker):
+    """The tracker of one instrumented call. `counts` is written by the stream's reader, without a lock."""
+
+    __slots__ = ("counts",)
+
+    counts: Counts
+
+    def first_chunk(self) -> None:
+        """The first chunk of a streamed answer has arrived."""
+        self.apply(lambda s, now: transitions.first_chunk(s, now, Stage.STREAMING_RESPONSE))
+
+    def record_usage(
+        self,
+        input: int | None = None,  # noqa: A002 - the conventions' word
+        output: int | None = None,
+        reasoning: int | None = None,
+        cached: int | None = None,
+    ) -> None:
+        """Token usage as the server reported it; it replaces every estimate."""
+        self.apply(lambda state, _: transitions.record_usage(state, input, output, reasoning, cached))
+
+    def set_attributes(self, attributes: Mapping[str, object]) -> None:
+        """More attributes for the operation's span, written when it ends."""
+        self.state.attributes = {**(self.state.attributes or {}), **attributes}
+
+    def retrying(self, attempt: int, error_type: str | None = None) -> None:
+        """Attempt number `attempt` of the same call begins; the one before failed with `error_type`."""
+        self.registry.statistics.attempt(self.state, error_type or "unknown")
+        self.apply(lambda state, now: transitions.retry(state, now, attempt, Stage.RETRYING))
+
+    def fail_as(self, error_type: str, message: str | None) -> None:
+        """End as failed with an error that the server reported: a low-cardinality type, and a message."""
+        error = ErrorInfo(type=clean(error_type, MAX_NAME), message=None if message is None else clean(message))
+        self.registry.end(self.state, Status.FAILED, error=error)
+
+    def complete_with(self, reason: str | None) -> None:
+        """End as completed with a reason, as when an answer was cut at its token limit."""
+        self.registry.end(self.state, Status.COMPLETED, reason)
+
+
+def start_call(
+    *,
+    operation: str,
+    provider: str,
+    model: str | None,
+    stream: bool,
+    operation_type: str = "llm_request",
+    max_tokens: int | None = None,
+    timeout: float | None = None,
+    attributes: Mapping[str, object] | None = None,
+) -> CallTracker:
+    """Register an instrumented call as an operation named after its `gen_ai.operation.name`.
+
+    Its span is decided when the request reaches the transport (`attached`), or else at its end. A call without
+    observable progress (not streamed) stalls at its client's own `timeout` in seconds.
+    """
+    tracker = CallTracker(
+        None,
+        operation_type,
+        name=operation,
+        provider=provider,
+        model=model,
+        stall_after=None if stream else timeout,
+        span_deferred=True,
+    )
+    state = tracker.state
+    state.counts = tracker.counts = Counts()
+    state.max_tokens = max_tokens if stream else None
+    state.attributes = attributes
+    state.plan = None
+    return tracker
+
+
+def attached(tracker: ProgressTracker) -> AbstractContextManager[object]:
+    """Decides the operation's span the first time (adopted or own), and makes it current inside the `with`."""
+    return tracker.registry.attach(tracker.state)
+
+
+def abandoned(tracker: ProgressTracker, reason: str, *, completed: bool = False) -> None:
+    """The call's handle was dropped. Safe inside the garbage collector: the pulse ends the operation."""
+    status = Status.COMPLETED if completed else Status.CANCELLED
+    tracker.registry.drop(tracker.state, status, reason)

@@ -1,0 +1,167 @@
+"""Transitions, as walks through random changes: what always holds, whatever is written in whichever order."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from midspan.core import transitions
+from midspan.core.operation import Operation, Status
+from midspan.core.snapshot import snapshot
+from midspan.core.state import Counts, State
+from midspan.core.wire import encode, pack, unpack
+
+NOW = 1_700_000_000.0
+
+
+def a_state(**facts: object) -> State:
+    state = State("op", "general", "op", NOW)
+    for name, value in facts.items():
+        setattr(state, name, value)
+    return state
+
+
+def random_change(state: State, now: float, choose: random.Random) -> int:
+    """One change with values in and out of range."""
+    changes = [
+        lambda: transitions.update(state, now, step=choose.randint(-2, 14)),
+        lambda: transitions.update(state, now, progress=choose.uniform(-0.5, 1.5)),
+        lambda: transitions.update(state, now, progress=float("nan")),
+        lambda: transitions.update(state, now, message="m" * choose.randint(0, 2000), data={"k": choose.random()}),
+        lambda: transitions.advance(state, now, choose.choice([1, 2.5, -1]), choose.choice([None, "failed"])),
+        lambda: transitions.set_total(state, choose.choice([None, -1, 0, 7, 20])),
+        lambda: transitions.set_total_steps(state, choose.randint(-3, 20)),
+        lambda: transitions.enter_stage(state, now, choose.choice(["a", "b", "streaming_response"])),
+        lambda: transitions.request_cancel(state, now),
+        lambda: transitions.record_usage(state, 3, choose.randint(0, 9)),
+    ]
+    return choose.choice(changes)()
+
+
+def walk(state: State, seed: int, length: int = 150) -> list[Operation]:
+    """Snapshots after each of many random changes, the last of which may be an ending."""
+    choose, now, seen = random.Random(seed), NOW, []
+    end_at = choose.randint(0, 2 * length)
+    for number in range(length):
+        now += choose.choice([0.0, 0.01, 5.0])
+        if number == end_at:
+            transitions.end(state, now, choose.choice([Status.COMPLETED, Status.FAILED, Status.CANCELLED]))
+        random_change(state, now, choose)
+        seen.append(snapshot(state, now))
+    return seen
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_holds_on_every_walk(seed: int) -> None:
+    seen = walk(a_state(total_steps=10), seed)
+    for operation in seen:
+        assert operation.progress is None or 0.0 <= operation.progress <= 1.0
+        assert len(operation.history) <= 64
+        assert operation.message is None or len(operation.message) <= 512
+        assert operation.elapsed_seconds >= 0.0
+        assert operation.step is None or operation.step >= 0
+        assert (operation.ended_at is not None) == operation.status.is_terminal
+        assert unpack(pack(operation)) == operation
+        assert encode(operation).startswith(b"{")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_progress_never_falls_and_sequences_never_go_back(seed: int) -> None:
+    seen = walk(a_state(total_steps=10), seed)
+    for before, after in pairwise(seen):
+        assert after.sequence >= before.sequence
+        if before.status is not Status.COMPLETED and after.status is Status.COMPLETED:
+            continue
+        assert (after.progress or 0.0) >= (before.progress or 0.0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_terminal_is_final(seed: int) -> None:
+    state = a_state(total_steps=10)
+    walk(state, seed, 30)
+    transitions.end(state, NOW + 1000, Status.FAILED, "first")
+    ended = snapshot(state, NOW + 1000)
+    dropped = state.dropped
+    choose = random.Random(seed)
+    accepted = [random_change(state, NOW + 2000, choose) for _ in range(50)]
+    accepted.append(transitions.end(state, NOW + 2000, Status.COMPLETED, "second"))
+    assert set(accepted) == {transitions.NONE}
+    assert snapshot(state, NOW + 3000) == ended
+    assert state.dropped > dropped
+
+
+def test_an_ended_operation_keeps_its_stages_and_ending_among_eight_events() -> None:
+    state = a_state(total_steps=100)
+    for step in range(50):
+        transitions.update(state, NOW + step, step=step)
+    transitions.enter_stage(state, NOW + 51, "late")
+    transitions.end(state, NOW + 52, Status.COMPLETED)
+    history = snapshot(state, NOW + 60).history
+    assert len(history) == 8
+    assert [event.type for event in history][-2:] == ["stage", "end"]
+
+
+def test_entering_the_same_stage_again_is_no_change() -> None:
+    state = a_state()
+    assert transitions.enter_stage(state, NOW, "a") == transitions.LOUD
+    assert transitions.enter_stage(state, NOW + 1, "a") == transitions.NONE
+    assert state.stages_completed == []
+
+
+def test_stages_have_durations() -> None:
+    state = a_state()
+    transitions.enter_stage(state, NOW, "a")
+    transitions.enter_stage(state, NOW + 2, "b")
+    transitions.end(state, NOW + 5, Status.COMPLETED)
+    assert state.stage_times == [("a", 2.0), ("b", 3.0)]
+    assert state.stages_completed == ["a", "b"]
+
+
+def test_what_a_stream_has_counted_is_taken_over() -> None:
+    counts = Counts()
+    state = a_state(counts=counts)
+    transitions.start(state, NOW)
+    counts.chunks, counts.tokens, counts.bytes = 5, 4, 100
+    assert transitions.absorb(state, NOW + 1) == transitions.QUIET
+    assert transitions.absorb(state, NOW + 2) == transitions.NONE
+    operation = snapshot(state, NOW + 2)
+    assert (operation.chunks, operation.bytes, operation.progressed_at) == (5, 100, NOW + 1)
+    assert operation.tokens is not None
+    assert (operation.tokens.output, operation.tokens.estimated) == (4, True)
+
+
+def test_the_servers_usage_wins_over_the_estimate() -> None:
+    counts = Counts()
+    state = a_state(counts=counts)
+    transitions.start(state, NOW)
+    transitions.record_usage(state, 7, 3)
+    counts.chunks, counts.tokens = 9, 9
+    transitions.end(state, NOW + 1, Status.COMPLETED)
+    tokens = snapshot(state, NOW + 1).tokens
+    assert tokens is not None
+    assert (tokens.input, tokens.output, tokens.estimated) == (7, 3, False)
+
+
+def test_the_first_chunk_is_timed_once() -> None:
+    state = a_state()
+    transitions.start(state, NOW)
+    transitions.first_chunk(state, NOW + 0.5, "streaming_response")
+    transitions.first_chunk(state, NOW + 9, "streaming_response")
+    assert snapshot(state, NOW + 10).time_to_first_chunk == 0.5
+
+
+def test_a_retry_is_another_attempt_of_the_same_operation() -> None:
+    state = a_state()
+    transitions.start(state, NOW)
+    transitions.retry(state, NOW + 1, 2, "retrying")
+    operation = snapshot(state, NOW + 1)
+    assert (operation.attempt, operation.stage, operation.status) == (2, "retrying", Status.RUNNING)
+
+
+def test_a_stage_of_the_plan_gives_its_start_as_progress() -> None:
+    state = a_state(plan={"a": (0.0, 0.25), "b": (0.25, 1.0)})
+    transitions.enter_stage(state, NOW, "b")
+    operation = snapshot(state, NOW)
+    assert (operation.progress, operation.progress_source) == (0.25, "stages")

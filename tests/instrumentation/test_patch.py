@@ -1,0 +1,241 @@
+"""Wrapping on import, beside other tools, and undoing it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import wrapt
+
+import midspan_instrumentation as instrumentation
+from midspan_instrumentation._patch import Patch
+from midspan_instrumentation.provider import Provider, Reading, Request, Target
+
+SOURCE = """
+class Greeter:
+    def greet(self, name):
+        return [name]
+"""
+
+
+@pytest.fixture
+def name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A module that can be imported and is not."""
+    name = f"sdk_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield name
+    sys.modules.pop(name, None)
+
+
+def mark(word: str) -> Callable[..., object]:
+    """A wrapper that adds a word to the result."""
+
+    def wrapper(
+        wrapped: Callable[..., list[str]],
+        _instance: object,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> list[str]:
+        return [*wrapped(*args, **kwargs), word]
+
+    return wrapper
+
+
+def greet(module: ModuleType) -> list[str]:
+    return module.Greeter().greet("you")
+
+
+def test_applying_imports_no_sdk_and_no_http_client() -> None:
+    code = (
+        "import sys, midspan_instrumentation as m; m.apply(); m.apply(); "
+        "print(sorted({'openai', 'httpx', 'httpx2'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[2]
+    path = f"{root / 'src'}:{root / 'instrumentation'}"
+    shown = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True)
+    assert (shown.stdout, shown.stderr) == ("[]\n", "")
+
+
+def test_a_callable_is_wrapped_when_its_module_is_imported(name: str) -> None:
+    patch = Patch(name, "Greeter.greet", mark("ours"))
+    patch.install()
+    assert (patch.applied, name in sys.modules) == (False, False)
+    assert greet(importlib.import_module(name)) == ["you", "ours"]
+
+
+def test_a_callable_is_wrapped_at_once_when_its_module_is_there(name: str) -> None:
+    module = importlib.import_module(name)
+    Patch(name, "Greeter.greet", mark("ours")).install()
+    assert greet(module) == ["you", "ours"]
+
+
+def test_installing_twice_wraps_once(name: str) -> None:
+    module = importlib.import_module(name)
+    patch = Patch(name, "Greeter.greet", mark("ours"))
+    patch.install()
+    patch.install()
+    assert greet(module) == ["you", "ours"]
+
+
+def test_removing_restores_the_very_object(name: str) -> None:
+    module = importlib.import_module(name)
+    original = vars(module.Greeter)["greet"]
+    patch = Patch(name, "Greeter.greet", mark("ours"))
+    patch.install()
+    assert vars(module.Greeter)["greet"] is not original
+    patch.remove()
+    assert vars(module.Greeter)["greet"] is original
+
+
+def test_a_patch_removed_before_the_import_wraps_nothing(name: str) -> None:
+    patch = Patch(name, "Greeter.greet", mark("ours"))
+    patch.install()
+    patch.remove()
+    assert greet(importlib.import_module(name)) == ["you"]
+
+
+def test_a_patch_can_be_installed_again(name: str) -> None:
+    patch = Patch(name, "Greeter.greet", mark("ours"))
+    patch.install()
+    patch.remove()
+    module = importlib.import_module(name)
+    patch.install()
+    assert greet(module) == ["you", "ours"]
+
+
+def test_a_missing_callable_is_named_in_one_log_line_and_skipped(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    patch = Patch(name, "Greeter.gone", mark("ours"))
+    patch.install()
+    with caplog.at_level(logging.INFO, "midspan"):
+        assert greet(importlib.import_module(name)) == ["you"]
+    assert [f"{name} has no Greeter.gone: its calls are not seen"] == caplog.messages
+
+
+def test_ours_goes_under_another_tools_wrapper_and_leaves_it(name: str) -> None:
+    module = importlib.import_module(name)
+    theirs = wrapt.FunctionWrapper(vars(module.Greeter)["greet"], mark("theirs"))
+    module.Greeter.greet = theirs
+    patch = Patch(name, "Greeter.greet", mark("ours"))
+    patch.install()
+    assert greet(module) == ["you", "ours", "theirs"]
+    patch.remove()
+    assert greet(module) == ["you", "theirs"]
+    assert vars(module.Greeter)["greet"] is theirs
+
+
+def test_a_wrapper_that_came_later_stays_when_ours_is_removed(name: str) -> None:
+    module = importlib.import_module(name)
+    patch = Patch(name, "Greeter.greet", mark("ours"))
+    patch.install()
+    theirs = wrapt.FunctionWrapper(vars(module.Greeter)["greet"], mark("theirs"))
+    module.Greeter.greet = theirs
+    assert greet(module) == ["you", "ours", "theirs"]
+    patch.remove()
+    assert greet(module) == ["you", "theirs"]
+    assert vars(module.Greeter)["greet"] is theirs
+
+
+def test_ours_goes_inert_under_a_wrapper_it_cannot_leave_and_awakes_there(name: str) -> None:
+    module = importlib.import_module(name)
+    patch = Patch(name, "Greeter.greet", mark("ours"))
+    patch.install()
+    ours = vars(module.Greeter)["greet"]
+    module.Greeter.greet = lambda self, name: [*ours(self, name), "theirs"]
+    patch.remove()
+    assert greet(module) == ["you", "theirs"]
+    patch.install()
+    assert greet(module) == ["you", "ours", "theirs"]
+
+
+def test_a_bound_method_kept_from_before_goes_inert(name: str) -> None:
+    module = importlib.import_module(name)
+    patch = Patch(name, "Greeter.greet", mark("ours"))
+    patch.install()
+    kept = module.Greeter().greet
+    assert kept("you") == ["you", "ours"]
+    patch.remove()
+    assert kept("you") == ["you"]
+
+
+def test_lazy_parts_of_a_module_are_not_loaded(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text("def __getattr__(name):\n    raise RuntimeError(name)\n")
+    patch = Patch(name, "Greeter.greet", mark("ours"))
+    patch.install()
+    importlib.import_module(name)
+    assert not patch.applied
+
+
+def test_an_unknown_provider_is_named_with_what_is_accepted() -> None:
+    with pytest.raises(ValueError, match=r"unknown provider openia; accepted: openai"):
+        instrumentation.apply(["openia"])
+    with pytest.raises(ValueError, match=r"unknown provider openia; accepted: openai"):
+        instrumentation.apply(excluded=["openia"])
+
+
+def _read_nothing(_: object) -> Reading:
+    return Reading()
+
+
+@pytest.fixture
+def third_party(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A provider of another package, under the entry point group."""
+
+    class Point:
+        def __init__(self) -> None:
+            self.name = name
+
+        def load(self) -> Provider:
+            target = Target(name, "Greeter.greet", "greet", lambda *_, **__: Request(), _read_nothing)
+            return Provider(name, (target,))
+
+    def entry_points(*, group: str) -> list[Point]:
+        return [Point()] if group == "midspan_provider" else []
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    yield name
+    instrumentation.undo()
+
+
+def test_a_third_partys_provider_is_found_by_its_entry_point(third_party: str) -> None:
+    assert (*instrumentation.PROVIDERS, third_party) == instrumentation.provider_names()
+    instrumentation.apply([third_party])
+    module = importlib.import_module(third_party)
+    assert isinstance(vars(module.Greeter)["greet"], wrapt.FunctionWrapper)
+
+
+def test_an_excluded_provider_is_left_alone(third_party: str) -> None:
+    instrumentation.apply(excluded=[third_party])
+    module = importlib.import_module(third_party)
+    assert not isinstance(vars(module.Greeter)["greet"], wrapt.FunctionWrapper)
+
+
+def test_undo_restores_every_callable_of_the_sdk_and_of_the_http_client() -> None:
+    from httpx2 import AsyncClient, Client
+    from openai import AsyncStream, Stream
+    from openai.resources.chat.completions import AsyncCompletions, Completions
+    from openai.resources.embeddings import AsyncEmbeddings, Embeddings
+    from openai.resources.responses import AsyncResponses, Responses
+
+    places = [
+        *((kind, "send") for kind in (Client, AsyncClient)),
+        *((kind, "__init__") for kind in (Stream, AsyncStream)),
+        *((kind, "create") for kind in (Completions, Responses, Embeddings)),
+        *((kind, "create") for kind in (AsyncCompletions, AsyncResponses, AsyncEmbeddings)),
+        *((kind, "parse") for kind in (Completions, Responses)),
+        *((kind, "parse") for kind in (AsyncCompletions, AsyncResponses)),
+    ]
+    before = [vars(kind)[name] for kind, name in places]
+    instrumentation.apply()
+    during = [vars(kind)[name] for kind, name in places]
+    instrumentation.undo()
+    after = [vars(kind)[name] for kind, name in places]
+    assert [True] * len(places) == [a is b for a, b in zip(before, after, strict=True)]
+    assert [False] * len(places) == [a is b for a, b in zip(before, during, strict=True)]

@@ -1,0 +1,123 @@
+"""Imports point as design.md says, and nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SRC = ROOT / "src" / "midspan"
+INSTRUMENTATION = ROOT / "instrumentation" / "midspan_instrumentation"
+
+LEFT_OF = {
+    "core": set(),
+    "tracking": {"core"},
+    "telemetry": {"core", "tracking"},
+    "sources": {"core", "tracking"},
+    "compat": {"core", "tracking"},
+    "server": {"core", "tracking"},
+    "runtime": {"core", "tracking", "telemetry", "sources", "compat", "server"},
+    "cli": {"core", "tracking", "telemetry", "sources", "compat", "server", "runtime"},
+}
+TOP_LEVEL = {"settings": set(), "models": {"core"}, "testing": {"core", "tracking"}}
+ALLOWED_IN_CORE = set(sys.stdlib_module_names) | {"midspan", "msgspec"}
+
+
+def imported(path: Path) -> Iterator[tuple[str, bool]]:
+    """Every absolute module name that a file imports, and whether that is for type checkers only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test).endswith("TYPE_CHECKING")
+        for part in block.body
+        for node in ast.walk(part)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) in typing_only
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 or path.is_relative_to(INSTRUMENTATION), f"relative import in {path}"
+            module = node.module or ""
+            yield module, id(node) in typing_only
+            for alias in node.names:
+                yield f"{module}.{alias.name}", id(node) in typing_only
+
+
+def files(room: Path) -> list[Path]:
+    return sorted(room.rglob("*.py"))
+
+
+@pytest.mark.parametrize("room", [name for name in LEFT_OF if (SRC / name).is_dir()])
+def test_a_room_imports_only_rooms_to_its_left(room: str) -> None:
+    allowed = LEFT_OF[room] | {room}
+    for path in files(SRC / room):
+        for name, _ in imported(path):
+            parts = name.split(".")
+            if parts[0] == "midspan" and len(parts) > 1 and parts[1] in LEFT_OF:
+                assert parts[1] in allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_core_needs_nothing_but_the_standard_library_and_msgspec() -> None:
+    for path in files(SRC / "core"):
+        for name, _ in imported(path):
+            assert name.split(".")[0] in ALLOWED_IN_CORE, f"{path.name} imports {name}"
+
+
+def test_only_the_wiring_imports_the_instrumentation_and_late() -> None:
+    for path in files(SRC):
+        text = path.read_text(encoding="utf-8")
+        if path == SRC / "runtime" / "wiring.py":
+            assert "\nimport midspan_instrumentation" not in text
+            continue
+        assert "midspan_instrumentation" not in {name.split(".")[0] for name, _ in imported(path)}, path
+
+
+def test_instrumentation_uses_one_module_of_midspan() -> None:
+    for path in files(INSTRUMENTATION):
+        for name, _ in imported(path):
+            if name.split(".")[0] == "midspan":
+                assert name.startswith("midspan.tracking.instrumenting") or name == "midspan.tracking", (
+                    f"{path.name}: {name}"
+                )
+
+
+def test_a_provider_imports_the_provider_seam_only() -> None:
+    for path in files(INSTRUMENTATION / "providers"):
+        for name, typing_only in imported(path):
+            root = name.split(".")[0]
+            allowed = typing_only or root in sys.stdlib_module_names
+            assert allowed or name.startswith("midspan_instrumentation.provider"), f"{path.name} imports {name}"
+
+
+def modules_after(code: str) -> set[str]:
+    """The modules that a fresh interpreter has imported after running `code`."""
+    script = f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_midspan_imports_neither_an_sdk_nor_a_server() -> None:
+    heavy = {
+        "opentelemetry.sdk",
+        "starlette",
+        "uvicorn",
+        "openai",
+        "httpx",
+        "httpx2",
+        "prometheus_client",
+        "rich",
+        "wrapt",
+    }
+    assert not heavy & modules_after("import midspan")
+
+
+def test_instrumenting_imports_no_llm_sdk_and_no_http_client() -> None:
+    code = "import midspan; midspan.instrument()"
+    assert not {"openai", "httpx", "httpx2", "starlette", "uvicorn"} & modules_after(code)
