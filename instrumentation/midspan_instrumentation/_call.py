@@ -157,7 +157,7 @@ def _begin(
 
 
 def _start(provider: Provider, target: Target, request: Request, server: Server) -> instrumenting.CallTracker:
-    tracker = instrumenting.start_call(
+    return instrumenting.start_call(
         operation=target.operation,
         operation_type=target.operation_type,
         provider=server.provider or provider.name,
@@ -167,8 +167,6 @@ def _start(provider: Provider, target: Target, request: Request, server: Server)
         timeout=server.timeout if request.timeout is None else request.timeout,
         attributes=_attributes(provider, target, request, server),
     )
-    tracker.enter_stage(instrumenting.Stage.SENDING_REQUEST)
-    return tracker
 
 
 def _attributes(provider: Provider, target: Target, request: Request, server: Server) -> dict[str, object]:

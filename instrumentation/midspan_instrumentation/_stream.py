@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from dataclasses import replace
 from types import AsyncGeneratorType, GeneratorType
 from typing import cast
 
@@ -103,7 +102,7 @@ class Watch:
             return
         self._reasons += found.finish_reasons
         # Each choice has its own end mark: the span is told of all.
-        record(tracker, replace(found, finish_reasons=self._reasons))
+        record(tracker, found._replace(finish_reasons=self._reasons))
         if found.finish_reasons and len(self._reasons) >= self._choices and not tracker.is_ended:
             tracker.enter_stage(instrumenting.Stage.PROCESSING_RESPONSE)
 

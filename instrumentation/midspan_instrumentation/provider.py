@@ -8,11 +8,12 @@ response says, and what one chunk of a stream says (both a `Reading`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens as the server reported them. `None` is "not told"; `output` includes `reasoning`."""
 
     input: int | None = None
@@ -21,8 +22,7 @@ class Usage:
     cached: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a call asks for: never its content.
 
     `choices` is how many answers were asked for, so that a stream is over at the last one's end
@@ -34,11 +34,10 @@ class Request:
     max_tokens: int | None = None
     timeout: float | None = None
     choices: int = 1
-    attributes: Mapping[str, object] = field(default_factory=dict[str, object])
+    attributes: Mapping[str, object] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """Where a client sends its requests, and how long (in seconds) it waits for an answer.
 
     `provider` replaces the provider's own name for a service that speaks its protocol.
@@ -50,16 +49,14 @@ class Server:
     provider: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """An error that the server reported inside a stream: a low-cardinality type and a message."""
 
     type: str
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What a reader found in a response, or in a chunk that says more than "one more token".
 
     `tokens` are output tokens to add to the estimate. Each of `finish_reasons` is the end mark of

@@ -1,4 +1,4 @@
-"""OpenAI's wire format over real HTTP on loopback: chat completions, responses and embeddings.
+"""OpenAI's wire format over real HTTP on loopback: completions (new and old), responses and embeddings.
 
 What happens is chosen by the model that is asked for, so that one server serves every test:
 
@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
             if model == "gated":
                 self.fake.gate.acquire(timeout=DEADLINE)
             self._send_part(event)
-            tokens += '"delta"' in event and _is_token(event)
+            tokens += _is_token(event)
             if tokens == 2 and model == "hanging":
                 self._hang()
             if tokens == 2 and model == "cut":
@@ -154,6 +154,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _is_token(event: str) -> bool:
+    if '"delta"' not in event and '"text_completion"' not in event:
+        return False
     return any(json.dumps(part) in event for part in CONTENT)
 
 
@@ -164,7 +166,9 @@ def _error(message: str, kind: str) -> Json:
 def _answer(path: str, request: Json) -> Json:
     if path.endswith("/embeddings"):
         return _embeddings(request)
-    return _response(request) if path.endswith("/responses") else _completion(request)
+    if path.endswith("/responses"):
+        return _response(request)
+    return _completion(request) if path.endswith("/chat/completions") else _text_completion(request)
 
 
 def _events(path: str, request: Json) -> Iterator[str]:
@@ -173,7 +177,7 @@ def _events(path: str, request: Json) -> Iterator[str]:
             data = json.dumps({**event, "sequence_number": number}, separators=(",", ":"))
             yield f"event: {event['type']}\ndata: {data}\n\n"
         return
-    for chunk in _chunks(request):
+    for chunk in _chunks(request) if path.endswith("/chat/completions") else _text_chunks(request):
         yield f"data: {json.dumps(chunk)}\n\n"
     yield "data: [DONE]\n\n"
 
@@ -260,6 +264,30 @@ def _odd_chunks(request: Json) -> Iterator[Json]:
     yield _chunk(request, [_choice({"content": "a"}, index=2), _choice({"content": "b"})])
     yield _chunk(request, [_choice({}, "stop")], usage=None)
     yield _chunk(request, [], usage={"prompt_tokens": 7, "completion_tokens": None})
+
+
+# The older completions.
+
+
+def _text(request: Json, text: str, reason: str | None, **more: object) -> Json:
+    choice = {"index": 0, "text": text, "finish_reason": reason, "logprobs": None}
+    model = f"{request['model']}-0001"
+    return {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": model, "choices": [choice], **more}
+
+
+def _text_completion(request: Json) -> Json:
+    return _text(request, "".join(CONTENT), _finish(request), usage=_chat_usage())
+
+
+def _text_chunks(request: Json) -> Iterator[Json]:
+    if request["model"] == "failing":
+        yield _error("overloaded", "server_error")
+        return
+    for part in CONTENT:
+        yield _text(request, part, None)
+    yield _text(request, "", _finish(request))
+    if (request.get("stream_options") or {}).get("include_usage"):
+        yield {**_text(request, "", None), "choices": [], "usage": _chat_usage()}
 
 
 # Responses.

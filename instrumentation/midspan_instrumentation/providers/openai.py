@@ -1,13 +1,15 @@
-"""OpenAI: chat completions, responses and embeddings, also of services that speak its protocol.
+"""OpenAI: completions, responses and embeddings, also of services that speak its protocol.
 
-Longer than its aim: three APIs, and each has a request, a response and a chunk of its own to read.
+Longer than its aim: four APIs, and each has a request, a response and a chunk of its own to read.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 from midspan_instrumentation.provider import (
     Failure,
@@ -22,7 +24,7 @@ from midspan_instrumentation.provider import (
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
-    from openai.types import CreateEmbeddingResponse
+    from openai.types import Completion, CreateEmbeddingResponse
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
     from openai.types.chat.chat_completion_chunk import ChoiceDelta
     from openai.types.responses import Response, ResponseStreamEvent
@@ -34,10 +36,22 @@ def _read_client(instance: object) -> object | None:
     return getattr(instance, "_client", None)
 
 
+_servers: WeakKeyDictionary[object, tuple[object, object, Server]] = WeakKeyDictionary()
+"""What was read of a client before: it is asked at every call, and the address costs as much as the rest."""
+
+
 def _read_server(instance: object) -> Server:
     client = cast("OpenAI | AsyncOpenAI | None", _read_client(instance))
     if client is None:
         return Server()
+    url, timeout = client.base_url, client.timeout
+    known = _servers.get(client)
+    if known is None or known[0] is not url or known[1] is not timeout:
+        known = _servers[client] = url, timeout, _server_of(client)
+    return known[2]
+
+
+def _server_of(client: OpenAI | AsyncOpenAI) -> Server:
     url = client.base_url
     return Server(
         address=url.host,
@@ -57,7 +71,7 @@ def _is_azure(client: object) -> bool:
 def _seconds(timeout: object) -> float | None:
     """A timeout is a number, or an object of the HTTP client with one for reading."""
     seconds = getattr(timeout, "read", timeout)
-    return float(seconds) if isinstance(seconds, int | float) else None
+    return float(seconds) if isinstance(seconds, (int, float)) else None
 
 
 def _text(value: object) -> str | None:
@@ -72,7 +86,10 @@ def _given(names: dict[str, object]) -> dict[str, object]:
     """The attributes that have a value: numbers, texts, and lists of texts."""
     given: dict[str, object] = {}
     for name, value in names.items():
-        if isinstance(value, int | float | str):
+        # A tuple, not a union: this runs for every parameter of every call.
+        if value is None:
+            continue
+        if isinstance(value, (int, float, str)):
             given[name] = value
         elif isinstance(value, list):
             texts = cast("list[object]", value)
@@ -101,7 +118,7 @@ def read_chat(
     timeout: object = None,
     **_rest: object,
 ) -> Request:
-    """`chat.completions.create` and `.parse`."""
+    """`chat.completions.create` and `.parse`, and the older `completions.create`."""
     limit, choices = _whole(max_completion_tokens), _whole(n) or 1
     return Request(
         model=_text(model),
@@ -198,7 +215,7 @@ def _detail(usage: object, group: str, name: str) -> int | None:
 
 
 def read_chat_completion(result: object) -> Reading:
-    """A `ChatCompletion`, or the first chunk of a stream, which names id and model alike."""
+    """A `ChatCompletion`, a `Completion`, or the first chunk of their streams, which names id and model alike."""
     completion = cast("ChatCompletion", _parsed(result))
     choices = getattr(completion, "choices", None) or ()
     reasons = (_text(getattr(choice, "finish_reason", None)) for choice in choices)
@@ -215,18 +232,18 @@ def read_chat_chunk(chunk: ChatCompletionChunk) -> int | Reading:
     try:
         (only,) = chunk.choices
     except (TypeError, ValueError):
-        return _read_whole_chunk(chunk)
+        return _read_whole_chunk(chunk, _has_output)
     # Nearly every chunk ends here. One look at the namespace is cheaper than two attributes.
     choice = only.__dict__
     delta = choice["delta"]
     if delta is not None and delta.content and choice["finish_reason"] is None:
         return 1
-    return _read_whole_chunk(chunk)
+    return _read_whole_chunk(chunk, _has_output)
 
 
-def _read_whole_chunk(chunk: ChatCompletionChunk) -> int | Reading:
+def _read_whole_chunk(chunk: object, has_output: Callable[[object], bool]) -> int | Reading:
     choices = getattr(chunk, "choices", None) or ()
-    tokens = sum(_has_output(getattr(choice, "delta", None)) for choice in choices)
+    tokens = sum(has_output(choice) for choice in choices)
     reasons = (_text(getattr(choice, "finish_reason", None)) for choice in choices)
     finish_reasons = tuple(reason for reason in reasons if reason)
     usage = _usage(getattr(chunk, "usage", None), "prompt", "completion")
@@ -235,7 +252,8 @@ def _read_whole_chunk(chunk: ChatCompletionChunk) -> int | Reading:
     return Reading(tokens=tokens, finish_reasons=finish_reasons, usage=usage)
 
 
-def _has_output(delta: ChoiceDelta | None) -> bool:
+def _has_output(choice: object) -> bool:
+    delta: ChoiceDelta | None = getattr(choice, "delta", None)
     if delta is None:
         return False
     extra = delta.model_extra
@@ -245,6 +263,15 @@ def _has_output(delta: ChoiceDelta | None) -> bool:
         or delta.refusal
         or (extra and (extra.get("reasoning_content") or extra.get("reasoning")))
     )
+
+
+def read_text_chunk(chunk: Completion) -> int | Reading:
+    """A chunk of the older `completions.create`: one token for each choice that has text."""
+    return _read_whole_chunk(chunk, _has_text)
+
+
+def _has_text(choice: object) -> bool:
+    return bool(getattr(choice, "text", None))
 
 
 def read_response(result: object) -> Reading:
@@ -308,6 +335,19 @@ def _chat(qualname: str, is_async: bool) -> Target:
     )
 
 
+def _completions(qualname: str, is_async: bool) -> Target:
+    return Target(
+        module="openai.resources.completions",
+        qualname=qualname,
+        operation="text_completion",
+        read_request=read_chat,
+        read_response=read_chat_completion,
+        read_chunk=read_text_chunk,
+        is_async=is_async,
+        end_mark=b"data: [DONE]",
+    )
+
+
 def _responses(qualname: str, is_async: bool) -> Target:
     return Target(
         module="openai.resources.responses.responses",
@@ -340,6 +380,8 @@ PROVIDER = Provider(
         _chat("Completions.parse", is_async=False),
         _chat("AsyncCompletions.create", is_async=True),
         _chat("AsyncCompletions.parse", is_async=True),
+        _completions("Completions.create", is_async=False),
+        _completions("AsyncCompletions.create", is_async=True),
         _responses("Responses.create", is_async=False),
         _responses("Responses.parse", is_async=False),
         _responses("AsyncResponses.create", is_async=True),

@@ -6,9 +6,10 @@ Without history the best predictor for uneven work is the overall mean blended w
 from __future__ import annotations
 
 import math
+from collections import deque
 
 from midspan.core.operation import Estimate, Stage, Status
-from midspan.core.state import State
+from midspan.core.state import SAMPLE_LIMIT, State
 
 WINDOW_SECONDS = 30.0
 SAMPLE_SPACING = 1.0
@@ -46,7 +47,7 @@ def _raw_progress(state: State) -> Progress:
 
 def children_progress(state: State) -> float:
     """Σ wᵢ·fᵢ / Σ wᵢ over ended, running and declared children; an ended child counts 1, an unknown one 0."""
-    running = [(child.weight, progress(child)[0] or 0.0) for child in list(state.children.values())]
+    running = [(child.weight, progress(child)[0] or 0.0) for child in list((state.children or {}).values())]
     known = len(running) + state.children_done
     weight = max(state.children_weight, float(state.expected_children), known)
     done = state.children_done + sum(share * fraction for share, fraction in running)
@@ -61,6 +62,8 @@ def _plan_progress(state: State, start: float, end: float) -> float:
 
 def sample(state: State, now: float, value: float) -> None:
     """Remember (now, value) for the window's rate; the next one is due a second later."""
+    if state.samples is None:
+        state.samples = deque(maxlen=SAMPLE_LIMIT)
     state.samples.append((now, value))
     state.sample_due = now + SAMPLE_SPACING
 
@@ -85,14 +88,14 @@ def remaining(state: State, fraction: Progress, now: float) -> tuple[float | Non
         return None, None
     left = [(1.0 - value) / rate for rate in rates]
     point = (1.0 - value) / (sum(rates) / len(rates))
-    spread = min(0.5, 1.0 / math.sqrt(max(1, len(state.samples))))
+    spread = min(0.5, 1.0 / math.sqrt(max(1, len(state.samples or ()))))
     low = 0.0 if source == "token_budget" else min(left) * (1.0 - spread)
     return point, Estimate(low=round(low, 3), high=round(max(left) * (1.0 + spread), 3), method=source)
 
 
 def _rates(state: State, value: float, begun: float, now: float) -> list[float]:
     """Positive rates in progress per second: over the whole time, and over the last 30 s."""
-    window = [(at, seen) for at, seen in list(state.samples) if now - at <= WINDOW_SECONDS]
+    window = [(at, seen) for at, seen in list(state.samples or ()) if now - at <= WINDOW_SECONDS]
     spans = [(begun, 0.0), *window[:1]]
     return [(value - seen) / (now - at) for at, seen in spans if now > at and value > seen]
 

@@ -72,7 +72,8 @@ class Registry:
         self._adopt_by_parent(state)
         self.statistics.start(state)
         self._tell("on_start", state)
-        self._offer(state)
+        if self._subscriptions:
+            self._offer(state)
         if crowded:
             self._give_up_oldest()
 
@@ -84,11 +85,13 @@ class Registry:
     def _adopt_by_parent(self, state: State) -> None:
         parent = self._running.get(state.parent_id) if state.parent_id else None
         state.root_id = parent.root_id if parent else state.parent_id or state.operation_id
-        if parent is None or len(parent.children) >= MAX_CHILDREN:
+        if parent is None:
             return
         with parent.lock:
-            parent.children[state.operation_id] = state
-            parent.children_weight += state.weight
+            children = parent.children = {} if parent.children is None else parent.children
+            if len(children) < MAX_CHILDREN:
+                children[state.operation_id] = state
+                parent.children_weight += state.weight
 
     def _give_up_oldest(self) -> None:
         oldest = next(iter(list(self._running.values())))
@@ -100,7 +103,8 @@ class Registry:
         if change == transitions.LOUD:
             state.published = state.sequence
             self._tell("on_update", state)
-        self._offer(state)
+        if self._subscriptions:
+            self._offer(state)
 
     def end(
         self,
@@ -133,7 +137,7 @@ class Registry:
         parent = self._running.get(state.parent_id) if state.parent_id else None
         if parent is not None:
             with parent.lock:
-                if parent.children.pop(state.operation_id, None) is not None:
+                if parent.children and parent.children.pop(state.operation_id, None):
                     parent.children_done += state.weight
                     parent.progressed_at = state.ended_at or parent.progressed_at
                     parent.sequence += 1

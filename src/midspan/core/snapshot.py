@@ -13,9 +13,13 @@ from midspan.core.transitions import absorb
 
 ENDED_EVENTS = 8
 
-_SAME = tuple(sorted(set(Operation.__struct_fields__) & set(State.__slots__) - {
-    "counts", "history", "stages_completed",
-}))  # fmt: skip
+_NO_CANCEL = Cancel()
+_SAME = """
+    status status_reason stage waiting_for step total_steps completed total unit message metadata result error provider
+    model chunks bytes time_to_first_chunk attempt next_retry_at started_at updated_at progressed_at ended_at
+    deadline_at parent_id root_id trace_id span_id epoch sequence
+""".split()  # noqa: SIM905 - a list of one a line is longer than the rest of the file
+"""What an operation and its state have in common."""
 
 
 def snapshot(state: State, now: float, owner: Owner | None = None) -> Operation:
@@ -30,7 +34,7 @@ def _copy(state: State, now: float, owner: Owner | None) -> Operation:
     fraction = estimate.progress(state)
     if fraction[0] is not None and fraction[0] > state.floor and not state.allow_regress:
         state.floor = fraction[0]
-    seconds, guess = estimate.remaining(state, fraction, at)
+    seconds, guess = (None, None) if state.ended_at else estimate.remaining(state, fraction, now)
     return Operation(
         operation_id=state.operation_id,
         operation_type=state.operation_type,
@@ -71,8 +75,8 @@ def _copy(state: State, now: float, owner: Owner | None) -> Operation:
         elapsed_seconds=max(0.0, at - (state.started_at or state.created_at)),
         estimated_remaining_seconds=seconds,
         estimate=guess,
-        stalled=estimate.stalled(state, now),
-        cancel=Cancel(mode=state.cancel_mode, requested_at=state.cancel_requested_at),
+        stalled=state.ended_at is None and estimate.stalled(state, now),
+        cancel=_cancel(state),
         parent_id=state.parent_id,
         root_id=state.root_id,
         trace_id=state.trace_id,
@@ -82,6 +86,12 @@ def _copy(state: State, now: float, owner: Owner | None) -> Operation:
         sequence=state.sequence,
         history=_history(state),
     )
+
+
+def _cancel(state: State) -> Cancel:
+    if state.cancel_mode == "none" and state.cancel_requested_at is None:
+        return _NO_CANCEL
+    return Cancel(mode=state.cancel_mode, requested_at=state.cancel_requested_at)
 
 
 def _item_counts(state: State) -> ItemCounts | None:

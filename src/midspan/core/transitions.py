@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from midspan.core.estimate import sample
-from midspan.core.operation import ErrorInfo, Status
+from midspan.core.operation import ErrorInfo, Stage, Status
 from midspan.core.state import State
 from midspan.core.text import MAX_STAGE, clean, clean_value, merge_metadata
 
@@ -174,7 +174,7 @@ def enter_stage(state: State, now: float, stage: str, message: str | None = None
     if stage == state.stage:
         return change or (QUIET if message is not None else NONE)
     _leave_stage(state, now)
-    state.stage = clean(stage, MAX_STAGE)
+    state.stage = stage if stage.__class__ is Stage else clean(stage, MAX_STAGE)
     state.waiting_for = None
     state.progressed_at = now
     if state.plan and stage in state.plan:

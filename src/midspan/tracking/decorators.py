@@ -1,11 +1,14 @@
-"""The decorators: `@track_progress`, `@track_llm_progress` and `@progress`."""
+"""The decorators: `@track_progress`, `@track_llm_progress` and `@progress`.
+
+Longer than its aim: each option is spelled out in the overloads, for type checkers and editors.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from datetime import datetime
-from typing import Any, TypeVar, cast, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from midspan.core.operation import OperationType
 from midspan.tracking.arguments import number, text, whole
@@ -13,6 +16,8 @@ from midspan.tracking.run import Recipe, tracked
 from midspan.tracking.tools import as_tool
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 LLM_PARAMETERS = (
     "temperature",
@@ -101,6 +106,21 @@ def track_llm_progress(
     return _decorator(decorate) if fn is None else _decorator(decorate)(fn)
 
 
+class ToolDecorator(Protocol):
+    """What `progress(...)` with options is: it takes functions just as bare `progress` does."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Generator[Any, Any, R]], /) -> Callable[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, AsyncGenerator[Any, Any]], /) -> Callable[P, Coroutine[Any, Any, Any]]: ...
+    @overload
+    def __call__(self, fn: F, /) -> F: ...
+
+
+@overload
+def progress(fn: Callable[P, Generator[Any, Any, R]], /) -> Callable[P, R]: ...
+@overload
+def progress(fn: Callable[P, AsyncGenerator[Any, Any]], /) -> Callable[P, Coroutine[Any, Any, Any]]: ...
 @overload
 def progress(fn: F, /) -> F: ...
 @overload
@@ -112,7 +132,7 @@ def progress(
     deadline: float | datetime | None = ...,
     stall_after: float | None = ...,
     metadata: Mapping[str, Any] | None = ...,
-) -> Callable[[F], F]: ...
+) -> ToolDecorator: ...
 def progress(
     fn: Callable[..., Any] | None = None,
     /,

@@ -9,11 +9,13 @@ from midspan.core import transitions
 from midspan.core.failures import logger
 from midspan.core.failures import report as report_failure
 from midspan.core.operation import ErrorInfo, Stage, Status
-from midspan.core.state import Counts
+from midspan.core.state import Counts, State
 from midspan.core.text import MAX_NAME, clean
+from midspan.tracking.activation import current_tracker
+from midspan.tracking.arguments import new_id
 from midspan.tracking.outcome import Outcome, error_info, outcome_of
 from midspan.tracking.switches import suppressed
-from midspan.tracking.tracker import ProgressTracker
+from midspan.tracking.tracker import ProgressRegistry, ProgressTracker, get_progress_registry
 
 __all__ = [
     "CallTracker",
@@ -37,6 +39,14 @@ class CallTracker(ProgressTracker):
     __slots__ = ("counts",)
 
     counts: Counts
+
+    @classmethod
+    def of_call(cls, registry: ProgressRegistry, state: State) -> CallTracker:
+        """The tracker of a call whose state is about to be registered."""
+        tracker = cls.__new__(cls)
+        tracker._registry, tracker._state, tracker._entered = registry, state, []
+        tracker.counts = state.counts = Counts()
+        return tracker
 
     def first_chunk(self) -> None:
         """The first chunk of a streamed answer has arrived."""
@@ -82,25 +92,23 @@ def start_call(
     timeout: float | None = None,
     attributes: Mapping[str, object] | None = None,
 ) -> CallTracker:
-    """Register an instrumented call as an operation named after its `gen_ai.operation.name`.
+    """Register an instrumented call, sending its request, as an operation named after its `gen_ai.operation.name`.
 
     Its span is decided when the request reaches the transport (`attached`), or else at its end. A call without
     observable progress (not streamed) stalls at its client's own `timeout` in seconds.
     """
-    tracker = CallTracker(
-        None,
-        operation_type,
-        name=operation,
-        provider=provider,
-        model=model,
-        stall_after=None if stream else timeout,
-        span_deferred=True,
-    )
-    state = tracker.state
-    state.counts = tracker.counts = Counts()
+    registry = get_progress_registry()
+    now = registry.clock()
+    state = State(new_id(), operation_type, operation, now)
+    parent = current_tracker.get()
+    state.parent_id = None if parent is None else parent.operation_id
+    state.provider, state.model = provider, None if model is None else clean(model, MAX_NAME)
+    state.stall_after = registry.stall_limit(operation_type) if stream or timeout is None else timeout
     state.max_tokens = max_tokens if stream else None
-    state.attributes = attributes
-    state.plan = None
+    state.attributes, state.span_deferred = attributes, True
+    transitions.enter_stage(state, now, Stage.SENDING_REQUEST)
+    tracker = CallTracker.of_call(registry, state)
+    registry.add(state)
     return tracker
 
 

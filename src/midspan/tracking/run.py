@@ -37,7 +37,7 @@ class Recipe:
             attributes = options.pop("attributes", None)
             if suppressed():
                 options["registry"] = ProgressRegistry()
-            tracker = ProgressTracker(None, self.operation_type, self.total_steps, name=self.name, **options)
+            tracker = ProgressTracker(None, str(self.operation_type), self.total_steps, name=self.name, **options)
             tracker.state.attributes = attributes
             return tracker
         except Exception:

@@ -1,0 +1,1 @@
+"""What midspan costs next to other tools that watch the same calls."""

@@ -1,0 +1,78 @@
+"""Runs the tests of the instrumentation with each major version of the SDKs: `python tests/majors.py [pytest options]`.
+
+Each version has an environment of its own beside this one. It is made with the versions of `requirements-dev.txt`,
+of all packages but the SDK and what the SDK needs differently. Prints what was run with what, and what could not be.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ("tests/endings", "tests/instrumentation", "tests/transparency")
+SDK_VERSIONS = (
+    # The oldest that is supported: the one that brought structured outputs. Its client passes httpx an option that
+    # httpx has dropped since.
+    ("openai==1.40.0", "httpx<0.28"),
+    ("openai==1.109.1",),
+    ("openai==2.54.0",),
+)
+FREED = ("openai", "openai-agents", "httpx", "httpx2")
+
+
+def environment_of(sdk: str) -> Path:
+    """The folder of the environment for one version."""
+    running = Path(sys.prefix).name
+    return ROOT / f"{running}-{sdk.replace('==', '-')}"
+
+
+def constraints() -> str:
+    """The lock without its hashes, and without what the versions under test decide."""
+    rows = re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", (ROOT / "requirements-dev.txt").read_text("utf-8"), re.M)
+    return "\n".join(f"{name}=={version}" for name, version in rows if name not in FREED)
+
+
+def make_environment(requirements: tuple[str, ...]) -> Path:
+    """Its python, with midspan, pytest and the version; made anew where the requirements have changed."""
+    folder = environment_of(requirements[0])
+    python, made_of = folder / "bin" / "python", folder / "made_of.txt"
+    wanted = "\n".join([*requirements, constraints()])
+    if made_of.is_file() and made_of.read_text("utf-8") == wanted:
+        return python
+    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as limits:
+        limits.write(constraints())
+        limits.flush()
+        uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--constraint", limits.name]
+        tools = ("pytest", "pytest-randomly", "pytest-timeout", "hatchling", "editables")
+        subprocess.run([*uv, *tools, *requirements], check=True, cwd=ROOT)
+        subprocess.run([*uv, "--no-build-isolation", "--editable", "."], check=True, cwd=ROOT)
+    made_of.write_text(wanted, "utf-8")
+    return python
+
+
+def run(requirements: tuple[str, ...], options: list[str]) -> bool:
+    """True when the tests pass with this version."""
+    print(f"== {' '.join(requirements)}", flush=True)
+    try:
+        python = make_environment(requirements)
+    except subprocess.CalledProcessError as error:
+        print(f"   not run: its environment could not be made ({error.returncode})", flush=True)
+        return False
+    return subprocess.run([python, "-m", "pytest", *TESTS, *options], cwd=ROOT, check=False).returncode == 0
+
+
+def main(options: list[str]) -> int:
+    """Runs them all; 1 when one fails or could not be made."""
+    outcomes = {requirements[0]: run(requirements, options) for requirements in SDK_VERSIONS}
+    for sdk, passed in outcomes.items():
+        print(f"{sdk:20} {'passed' if passed else 'FAILED'}")
+    return int(not all(outcomes.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
