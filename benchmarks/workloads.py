@@ -69,7 +69,7 @@ STREAMS = 15
 CALLS = 1_500
 
 
-def chunk_objects() -> list[Any]:
+def chunk_objects(count: int = CHUNKS) -> list[Any]:
     """Ready-made chunks: what is left to measure is the instrumentation's own work."""
     from openai.types.chat import ChatCompletionChunk
 
@@ -78,7 +78,7 @@ def chunk_objects() -> list[Any]:
         fields = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
         return ChatCompletionChunk.model_validate(fields)
 
-    return [chunk("word")] * CHUNKS + [chunk(None, "stop")]
+    return [chunk("word")] * count + [chunk(None, "stop")]
 
 
 def client(handler: Callable[[Any], Any], *, asynchronous: bool = False) -> Any:
@@ -128,11 +128,11 @@ class Replayed:
             yield chunk
 
 
-def replay(asynchronous: bool) -> None:
+def replay(asynchronous: bool, count: int = CHUNKS) -> None:
     """Make every stream of the SDK yield the ready-made chunks."""
     from openai import _streaming
 
-    replayed = Replayed(chunk_objects())
+    replayed = Replayed(chunk_objects(count))
     if asynchronous:
         _streaming.AsyncStream.__stream__ = lambda _: replayed.asynchronous()  # type: ignore[method-assign]
     else:

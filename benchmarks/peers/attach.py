@@ -5,7 +5,6 @@ Content capture is left as each ships it. `attach` is what an application would 
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,9 +13,7 @@ from typing import Any
 
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.metrics.export import MetricExporter as _MetricExporter
-from opentelemetry.sdk.metrics.export import MetricExportResult
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
@@ -38,7 +35,7 @@ class Discard(SpanExporter):
         return True
 
 
-class DiscardMetrics(_MetricExporter):
+class DiscardMetrics(MetricExporter):
     """Forgets what it is told."""
 
     def export(self, metrics_data: Any, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
@@ -59,19 +56,15 @@ class Telemetry:
 
     sampled: bool = True
     spans: Discard = field(default_factory=Discard)
-    provider: Any = None
+    flush: Callable[[], object] = bool
 
     def set_up(self) -> None:
         """Set the global providers."""
-        self.provider = TracerProvider(sampler=DEFAULT_ON if self.sampled else ALWAYS_OFF)
-        self.provider.add_span_processor(BatchSpanProcessor(self.spans))
-        trace.set_tracer_provider(self.provider)
+        provider = TracerProvider(sampler=DEFAULT_ON if self.sampled else ALWAYS_OFF)
+        provider.add_span_processor(BatchSpanProcessor(self.spans))
+        trace.set_tracer_provider(provider)
         metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(DiscardMetrics())]))
-
-    def flush(self) -> None:
-        """Send what waits."""
-        if self.provider is not None:
-            self.provider.force_flush()
+        self.flush = provider.force_flush
 
 
 def _none(_: Telemetry) -> None:
@@ -119,9 +112,9 @@ def _logfire(telemetry: Telemetry) -> None:
         console=False,
         sampling=logfire.SamplingOptions(head=1.0 if telemetry.sampled else 0.0),
         additional_span_processors=[BatchSpanProcessor(telemetry.spans)],
-        metrics=logfire.MetricsOptions(additional_readers=[InMemoryMetricReader()]),
+        metrics=logfire.MetricsOptions(additional_readers=[PeriodicExportingMetricReader(DiscardMetrics())]),
     )
-    telemetry.provider = trace.get_tracer_provider()
+    telemetry.flush = logfire.force_flush
     logfire.instrument_openai()
 
 
@@ -130,13 +123,12 @@ def _langfuse(telemetry: Telemetry) -> None:
 
     client = Langfuse(
         public_key="pk-lf-0",
-        secret_key="sk-lf-0",  # noqa: S106 - nobody is told
+        secret_key="sk-lf-0",
         base_url="http://127.0.0.1:9",
         span_exporter=telemetry.spans,
         sample_rate=1.0 if telemetry.sampled else 0.0,
     )
-    telemetry.provider = client
-    client.flush_spans = client.flush
+    telemetry.flush = client.flush
     import langfuse.openai  # noqa: F401 - patches the SDK
 
 
@@ -162,14 +154,3 @@ PEERS = {
     "logfire": Peer("Logfire", "none", _logfire, brings_providers=True),
     "langfuse": Peer("Langfuse", "none", _langfuse, brings_providers=True),
 }
-
-
-def attached(name: str, telemetry: Telemetry) -> None:
-    """Switch the tool on."""
-    PEERS[name].attach(telemetry)
-
-
-def quiet_environment() -> dict[str, str]:
-    """The environment of a measurement: nobody's settings, and no way out."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "MIDSPAN_", "LANGFUSE_"))}
-    return {**kept, "DO_NOT_TRACK": "1", "LOGFIRE_IGNORE_NO_CONFIG": "1"}

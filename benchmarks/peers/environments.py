@@ -54,7 +54,7 @@ class Environment:
         uv = Path(sys.executable).with_name("uv")
         if uv.exists():
             _run(uv, "venv", "--quiet", "--python", sys.executable, self.folder)
-            install = [uv, "pip", "install", "--quiet", "--python", self.python]
+            install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", self.python]
         else:
             _run(sys.executable, "-m", "venv", self.folder)
             install = [self.python, "-m", "pip", "install", "--quiet"]

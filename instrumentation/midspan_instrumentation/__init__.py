@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import threading
 from collections.abc import Collection, Iterator
 
@@ -26,6 +27,15 @@ ENTRY_POINTS = "midspan_provider"
 _TRANSPORT = "transport"
 _patches: dict[str, tuple[Patch, ...]] = {}
 _lock = threading.Lock()
+
+
+def _forked() -> None:
+    """A thread that is not there in the child may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def provider_names() -> tuple[str, ...]:

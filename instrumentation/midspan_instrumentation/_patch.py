@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -17,6 +18,15 @@ logger = logging.getLogger("midspan.instrumentation")
 
 # An import hook may run in any thread, and inside `install` when the module is there already.
 _lock = threading.RLock()
+
+
+def _forked() -> None:
+    """A thread that is not there in the child may have held the lock."""
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Wrapper(Protocol):

@@ -17,7 +17,7 @@ from tests.cli.conftest import row
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
 
-TELLS = "import os, sys; os.write(int(os.environ['MIDSPAN_FEED_FD']), open(sys.argv[1], 'rb').read())"
+TELLS = "import os, sys; os.write(int(os.environ['MIDSPAN_FEED_FD'].split(':')[0]), open(sys.argv[1], 'rb').read())"
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class Terminal:
 
 APP = """
 import os, pathlib, sys, time
-feed, rows, go = int(os.environ["MIDSPAN_FEED_FD"]), pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+feed, rows, go = int(os.environ["MIDSPAN_FEED_FD"].split(":")[0]), pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 print("an answer", flush=True)
 running, completed = rows.read_bytes().splitlines(keepends=True)
 os.write(feed, running)

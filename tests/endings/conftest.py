@@ -1,11 +1,14 @@
-"""Endings that only the garbage collector brings about: it is forced often, so it gets less."""
+"""A server for all endings, and what holds for each of them: nobody logs anything."""
 
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Iterator
 
 import pytest
+
+from tests.fakes.openai_server import FakeOpenAI
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -15,3 +18,17 @@ def small_heap() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="package")
+def server() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def no_log_line(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Neither OpenTelemetry's context nor midspan nor the event loop has anything to complain of."""
+    yield
+    loud = [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING]
+    assert [f"{record.name}: {record.getMessage()}" for record in loud] == []

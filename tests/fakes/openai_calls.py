@@ -85,10 +85,14 @@ def sync_client(url: str, **more: Any) -> Iterator[openai.OpenAI]:
 @asynccontextmanager
 async def async_client(url: str, **more: Any) -> AsyncIterator[openai.AsyncOpenAI]:
     """The same of the async kind."""
-    client = openai.DefaultAsyncHttpxClient(verify=NO_TLS)
-    options: Any = {"api_key": "x", "base_url": url, "max_retries": 0, "http_client": client, **more}
-    async with openai.AsyncOpenAI(**options) as made:
+    async with open_async_client(url, **more) as made:
         yield made
+
+
+def open_async_client(url: str, **more: Any) -> openai.AsyncOpenAI:
+    """One that nobody closes."""
+    client = openai.DefaultAsyncHttpxClient(verify=NO_TLS)
+    return openai.AsyncOpenAI(**{"api_key": "x", "base_url": url, "max_retries": 0, "http_client": client, **more})
 
 
 Opened = Callable[[], Any]

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import IO
 
 from midspan.cli.wrong_use import WrongUseError
-from midspan.runtime.feed import VARIABLE as FEED
+from midspan.runtime.feed import VARIABLE, Pipe
 
 BOOT = Path(__file__).with_name("boot")
 DEFAULT_SERVER = "127.0.0.1:9465"
@@ -51,7 +51,7 @@ class Child:
         try:
             self._process = subprocess.Popen(
                 command,
-                env={**env, FEED: str(feed)},
+                env={**env, VARIABLE: str(Pipe.of(feed))},
                 pass_fds=(feed,),
                 stdout=output,
                 stderr=output,

@@ -19,6 +19,7 @@ from midspan.cli.reader import Reader, Screen
 from midspan.cli.screens import Lines, LiveView, Quiet, tell
 from midspan.cli.summary import summary
 from midspan.cli.wrong_use import Parser, WrongUseError
+from midspan.runtime import wiring
 
 _WITH_VALUE = frozenset({"--server", "--events", "--output"})
 
@@ -91,7 +92,7 @@ def _parser() -> Parser:
 def check_settings(env: dict[str, str]) -> None:
     """Raises WrongUseError for a setting that the program's midspan could not use."""
     try:
-        settings.load(env)
+        wiring.check(settings.load(env))
     except settings.SettingsError as error:
         raise WrongUseError(f"run: {error}") from None
 

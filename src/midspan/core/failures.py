@@ -6,6 +6,7 @@ Use it as ``except Exception: failures.report("component")``. In tests `raising`
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from collections import Counter
@@ -41,6 +42,16 @@ def counts() -> dict[str, int]:
 
 
 def reset() -> None:
-    """Forget all counts: for tests and for a forked child."""
+    """Forget all counts: for tests."""
     with _lock:
         _counts.clear()
+
+
+def _forked() -> None:
+    """A thread that is not there in the child may have held the lock; the counts are the parent's."""
+    global _lock
+    _lock = threading.Lock()
+    _counts.clear()
+
+
+os.register_at_fork(after_in_child=_forked)

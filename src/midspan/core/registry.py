@@ -63,6 +63,7 @@ class Registry:
 
     def add(self, state: State) -> None:
         """Register an operation. Raises ValueError when one with this id is still running."""
+        self.reap()
         with self._lock:
             if state.operation_id in self._running:
                 raise ValueError(f"operation {state.operation_id!r} is already running")

@@ -90,11 +90,14 @@ class Subscription:
     def __iter__(self) -> Iterator[Operation]:
         while not self.closed:
             yield from self.wait()
+        yield from self.take()
 
     async def __aiter__(self) -> AsyncIterator[Operation]:
         while not self.closed:
             for operation in await self.wait_async():
                 yield operation
+        for operation in self.take():
+            yield operation
 
     def close(self) -> None:
         """End the subscription: iteration stops after what is pending."""

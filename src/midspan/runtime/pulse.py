@@ -37,11 +37,9 @@ class Pulse:
         self.beat()
 
     def forked(self) -> None:
-        """In a forked child there is no thread: begin anew if there was one."""
-        if self._thread is not None:
-            self._thread = None
-            self._stopped = threading.Event()
-            self.start()
+        """In a forked child there is no thread, and the parent's may have held the event's lock."""
+        self._thread = None
+        self._stopped = threading.Event()
 
     def beat(self) -> None:
         """One beat, in the calling thread."""

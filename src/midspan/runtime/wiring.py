@@ -121,9 +121,14 @@ class Runtime:
         return create_app(
             self.registry,
             metrics=self.metrics_page(),
-            allowed_hosts=self.settings.allowed_hosts,
+            allowed_hosts=self.allowed_hosts(),
             token=self.token(),
         )
+
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """Names that the API answers to beside loopback: those set, and the one that it is bound to."""
+        address = self.settings.server
+        return self.settings.allowed_hosts if address is None else (*self.settings.allowed_hosts, address.host)
 
     def metrics_page(self) -> Any:
         """What /metrics shows."""
@@ -223,10 +228,31 @@ def instrument(
     switch_on(dataclasses.replace(settings, **parsed), tracer_provider)  # pyright: ignore[reportArgumentType]
 
 
+def check(settings: Settings) -> None:
+    """Raises SettingsError for what only shows when it is used: a provider nobody knows, an address without a token."""
+    import midspan_instrumentation
+
+    from midspan.server.addresses import is_loopback
+
+    known = midspan_instrumentation.provider_names()
+    unknown = sorted({name.removeprefix("-") for name in settings.providers} - {*known})
+    if unknown:
+        accepted = ", ".join(known)
+        raise SettingsError(
+            f"MIDSPAN_PROVIDERS={','.join(settings.providers)!r} is not valid: accepted is {accepted}, or -name"
+        )
+    address = settings.server
+    if address is not None and not is_loopback(address.host) and not (settings.token or settings.token_file):
+        raise SettingsError(
+            f"MIDSPAN_SERVER={str(address)!r} is not valid without a token: set MIDSPAN_TOKEN, or bind 127.0.0.1"
+        )
+
+
 def switch_on(settings: Settings, tracer_provider: TracerProvider | None = None) -> None:
     """Start what the settings ask for; nothing when they are disabled."""
     if not settings.enabled:
         return
+    check(settings)
     with _lock:
         alive = runtime()
         alive.configure(settings)

@@ -6,12 +6,14 @@ read forgets an operation with its end.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
+from weakref import WeakSet
 
 from midspan.core import estimate, names
 from midspan.core.metrics import COMMON, Point
@@ -74,6 +76,11 @@ class LiveOperations:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.forget()
+        _choosers.add(self)
+
+    def forget(self) -> None:
+        """Begin anew, as in a forked child, where a thread that is not there may have held the lock."""
         self._lock = threading.Lock()
         self._admitted: set[str] = set()
         self._refused: set[str] = set()
@@ -106,6 +113,17 @@ class LiveOperations:
             self._refused.add(operation_id)
             self.suppressed += 1
         return False
+
+
+_choosers: WeakSet[LiveOperations] = WeakSet()
+
+
+def _forked() -> None:
+    for chooser in list(_choosers):
+        chooser.forget()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def _long(state: State, now: float) -> Series | None:

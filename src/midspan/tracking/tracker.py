@@ -62,7 +62,7 @@ class ProgressTracker:
         self._registry = get_progress_registry() if registry is None else registry
         self._entered: list[Activation] = []
         now = self._registry.clock()
-        kind = clean(text("operation_type", operation_type), MAX_NAME)
+        kind = clean(str(text("operation_type", operation_type)), MAX_NAME)
         state = self._state = State(
             new_id() if operation_id is None else check_id(operation_id),
             kind,

@@ -1,0 +1,166 @@
+"""What another tool's span says about an operation: its type and names, its token usage, how it ended.
+
+Pure readings of span attributes, by the GenAI semantic conventions and by OpenInference. Nothing here reads content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from midspan.core import names
+from midspan.core.operation import ErrorInfo, OperationType, Status
+from midspan.core.text import MAX_NAME, clean
+
+Attributes = Mapping[str, object]
+
+# Spans that stand around LLM calls: the progress of one of the calls inside does not belong on them.
+AROUND_CALLS: Final = frozenset({"create_agent", "invoke_agent", "invoke_workflow", "execute_tool", "plan", "retrieval"})
+OPENINFERENCE_CALLS: Final = frozenset({"LLM", "EMBEDDING"})
+
+_TYPES: Final[dict[str, str]] = {
+    "chat": OperationType.LLM_REQUEST,
+    "generate_content": OperationType.LLM_REQUEST,
+    "text_completion": OperationType.LLM_REQUEST,
+    "embeddings": OperationType.EMBEDDING,
+    "retrieval": OperationType.RETRIEVAL,
+    "execute_tool": OperationType.TOOL,
+    "create_agent": OperationType.AGENT,
+    "invoke_agent": OperationType.AGENT,
+    "plan": OperationType.AGENT,
+    "invoke_workflow": OperationType.WORKFLOW,
+}
+_OPERATIONS: Final[dict[str, str]] = {
+    "LLM": "chat",
+    "EMBEDDING": "embeddings",
+    "RETRIEVER": "retrieval",
+    "TOOL": "execute_tool",
+    "AGENT": "invoke_agent",
+    "CHAIN": "invoke_workflow",
+}
+_PROVIDERS: Final = (names.GEN_AI_PROVIDER, "gen_ai.system", "llm.provider", "llm.system")
+_MODELS: Final = (
+    names.GEN_AI_MODEL,
+    "gen_ai.response.model",
+    "llm.model_name",
+    "embedding.model_name",
+)
+_NAMES: Final = (
+    "gen_ai.tool.name",
+    "gen_ai.agent.name",
+    "gen_ai.workflow.name",
+    "tool.name",
+    "agent.name",
+)
+_INPUT: Final = (names.GEN_AI_INPUT_TOKENS, "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
+_OUTPUT: Final = (names.GEN_AI_OUTPUT_TOKENS, "gen_ai.usage.completion_tokens", "llm.token_count.completion")
+_REASONING: Final = (names.GEN_AI_REASONING_TOKENS, "llm.token_count.completion_details.reasoning")
+_CACHED: Final = (names.GEN_AI_CACHED_TOKENS, "llm.token_count.prompt_details.cache_read")
+
+_CANCELLATIONS: Final = {
+    "CancelledError": "task cancelled",
+    "GeneratorExit": "closed early",
+    "KeyboardInterrupt": "interrupted",
+}
+
+
+class Description(NamedTuple):
+    """Which operation a span stands for. `is_call`: one request to a model, not something around such requests."""
+
+    operation_type: str
+    name: str
+    provider: str | None
+    model: str | None
+    is_call: bool
+
+
+class Usage(NamedTuple):
+    """Token counts that a span carries; None is "not told"."""
+
+    input: int | None
+    output: int | None
+    reasoning: int | None
+    cached: int | None
+
+
+class Ending(NamedTuple):
+    """How a span says that its operation ended."""
+
+    status: Status
+    reason: str | None = None
+    error: ErrorInfo | None = None
+
+
+def is_call(attributes: Attributes) -> bool:
+    """True for the attributes of a span that some tool has made for one LLM call, and nobody has taken yet."""
+    if names.OPERATION_ID in attributes:
+        return False
+    operation = attributes.get(names.GEN_AI_OPERATION)
+    if operation is not None:
+        return operation not in AROUND_CALLS
+    return str(attributes.get(names.OPENINFERENCE_KIND)).upper() in OPENINFERENCE_CALLS
+
+
+def describe(attributes: Attributes, span_name: str) -> Description | None:
+    """The operation of a span, or None for a span that is no GenAI span, or is that of an operation of ours already."""
+    operation = _operation(attributes)
+    if operation is None or names.OPERATION_ID in attributes:
+        return None
+    call = is_call(attributes)
+    provider = _text(attributes, _PROVIDERS)
+    return Description(
+        _TYPES.get(operation, OperationType.GENERAL),
+        operation if call else _text(attributes, _NAMES) or span_name,
+        None if provider is None else provider.lower(),
+        _text(attributes, _MODELS),
+        call,
+    )
+
+
+def _operation(attributes: Attributes) -> str | None:
+    """The span's `gen_ai.operation.name`, or the nearest one to its OpenInference kind."""
+    operation = attributes.get(names.GEN_AI_OPERATION)
+    if isinstance(operation, str) and operation:
+        return operation
+    kind = attributes.get(names.OPENINFERENCE_KIND)
+    return None if kind is None else _OPERATIONS.get(str(kind).upper())
+
+
+def model_of(attributes: Attributes) -> str | None:
+    """The model that the span names, asked for or answering."""
+    return _text(attributes, _MODELS)
+
+
+def usage_of(attributes: Attributes) -> Usage | None:
+    """The token usage on a span, or None when there is none."""
+    found = Usage(*(_count(attributes, keys) for keys in (_INPUT, _OUTPUT, _REASONING, _CACHED)))
+    return None if found == (None, None, None, None) else found
+
+
+def ending_of(attributes: Attributes, failed: bool, exception: str | None, description: str | None) -> Ending:
+    """How it ended: `failed` is the span's status, `exception` the type it recorded, `description` of its status."""
+    kind = _text(attributes, (names.ERROR_TYPE,)) or exception
+    if not failed and kind is None:
+        return Ending(Status.COMPLETED)
+    reason = _CANCELLATIONS.get((kind or "").rpartition(".")[2])
+    if reason is not None:
+        return Ending(Status.CANCELLED, reason)
+    message = description.partition("\n")[0] if description else None
+    error = ErrorInfo(type=clean(kind or "error", MAX_NAME), message=clean(message) if message else None)
+    return Ending(Status.FAILED, None, error)
+
+
+def _text(attributes: Attributes, keys: tuple[str, ...]) -> str | None:
+    for key in keys:
+        value = attributes.get(key)
+        if isinstance(value, str) and value:
+            return clean(value, MAX_NAME)
+    return None
+
+
+def _count(attributes: Attributes, keys: tuple[str, ...]) -> int | None:
+    for key in keys:
+        value = attributes.get(key)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return None
