@@ -1,8 +1,11 @@
 # The front door: each target sets up what it needs in $(VENV) and then does its work.
 #   make demo    a real model server and two applications, seen while they run
 #   make test    the tests            (ARGS="-k name" goes to pytest)
+#   make test-majors       the instrumentation's tests with each major version of the SDKs
+#   make test-neighbours   the tests beside other tools, each in an environment of its own (ARGS="logfire" for one)
 #   make check   format, lint, types, sizes, tests
 #   make bench   what midspan costs
+#   make bench-peers   what it costs next to other tools, each in an environment of its own
 #   make lock    resolve requirements-dev.txt anew
 # PYTHON chooses the interpreter, VENV where it is set up, so several can stand side by side.
 
@@ -16,7 +19,7 @@ READY := $(VENV)/.ready
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench lock picture clean
+.PHONY: demo test test-neighbours test-majors check bench bench-peers lock picture telemetry clean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -24,6 +27,12 @@ demo: $(READY)
 
 test: $(READY)
 	@$(PY) -m pytest $(ARGS)
+
+test-neighbours: $(READY)
+	@$(PY) -m tests.neighbours $(ARGS)
+
+test-majors: $(READY)
+	@$(PY) -m tests.majors $(ARGS)
 
 check: $(READY)
 	@$(VENV)/bin/ruff format --check --quiet .
@@ -35,8 +44,14 @@ check: $(READY)
 bench: $(READY)
 	@$(PY) -m benchmarks $(ARGS)
 
+bench-peers: $(READY)
+	@$(PY) -m benchmarks.peers $(ARGS)
+
 picture: $(READY)
 	@$(PY) docs/make_picture.py
+
+telemetry: $(READY)
+	@$(PY) docs/make_telemetry.py
 
 lock: $(READY)
 	@$(VENV)/bin/uv lock --quiet --upgrade

@@ -1,6 +1,6 @@
 """A tool with progress: a generator that any agent framework can call like a plain function.
 
-    python examples/manual_tool.py
+python examples/manual_tool.py
 """
 
 from __future__ import annotations

@@ -13,6 +13,15 @@ from midspan.testing import FakeClock
 from midspan.tracking.tracker import ProgressRegistry, get_progress_registry
 
 
+@pytest.fixture(autouse=True, scope="module")
+def cheap_collections() -> Iterator[None]:
+    """What was there before a module's tests is looked at once, and not by the collection after each of them."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def loud_failures_and_clean_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Our own exceptions re-raise; nothing of one test is seen by the next."""

@@ -1,4 +1,4 @@
-"""Runs the tests of the instrumentation with each major version of the SDKs: `python tests/majors.py [pytest options]`.
+"""Runs the tests of the instrumentation with each major version of the SDKs: `python -m tests.majors [pytest options]`.
 
 Each version has an environment of its own beside this one. It is made with the versions of `requirements-dev.txt`,
 of all packages but the SDK and what the SDK needs differently. Prints what was run with what, and what could not be.

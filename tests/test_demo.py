@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.environ import clean_environ
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,10 +32,9 @@ class Demo:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.marker = f"MARK={folder}"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MIDSPAN_", "OTEL_"))}
         done = subprocess.run(
             [sys.executable, "-m", "midspan", "demo"],
-            env={**kept, "TMPDIR": str(folder), "MARK": str(folder)},
+            env=clean_environ(TMPDIR=str(folder), MARK=str(folder)),
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.environ import clean_environ
 from tests.model import EXAMPLES, Model, running_model
 
 
@@ -26,8 +26,7 @@ def model() -> Iterator[Model]:
 
 
 def environ(model: Model, **more: str) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MIDSPAN_", "OTEL_"))}
-    return {**clean, **model.environ, **more}
+    return clean_environ(**model.environ, **more)
 
 
 def get(url: str) -> Any:

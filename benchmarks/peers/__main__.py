@@ -34,7 +34,7 @@ def main() -> int:
     arguments = parser.parse_args()
     begun = time.monotonic()
     try:
-        pythons = {name: peer(name).build() for name in arguments.peers}
+        pythons = {name: peer(PEERS[name].environment or name).build() for name in arguments.peers}
     except BuildError as error:
         print(f"an environment cannot be built:\n{error}", file=sys.stderr)
         return 1
@@ -49,9 +49,12 @@ def main() -> int:
 
 def measure(raw: report.Raw, pythons: dict[str, Path], rounds: int) -> None:
     """Everything, `rounds` times; what repeats by itself once, and two at a time, because it is no time."""
-    jobs = [(name, work) for name in raw for work in raw[name]]
+    jobs = [(name, work) for name in raw for work in raw[name] if WORK[work].once or not PEERS[name].memory_only]
     once = [job for job in jobs if WORK[job[1]].once]
     timed = [job for job in jobs if not WORK[job[1]].once]
+    for name in {name for name, _ in timed}:
+        # Compiles what is not yet: the first start is nobody's.
+        one(pythons[name], name, "switch-on")
     for number in range(rounds if timed else 0):
         begun = time.monotonic()
         for name, work in random.sample(timed, len(timed)):
@@ -66,7 +69,13 @@ def one(python: Path, name: str, work: str) -> dict[str, float]:
     """One measurement in a fresh process. Ends the run when it fails: a hole in the table helps nobody."""
     command = [python, "-W", "ignore", "-m", "benchmarks.peers.work", name, work]
     done = subprocess.run(
-        command, capture_output=True, text=True, env=quiet_environment(), cwd=ROOT, timeout=600, check=False
+        command,
+        capture_output=True,
+        text=True,
+        env=quiet_environment() | dict(PEERS[name].variables),
+        cwd=ROOT,
+        timeout=600,
+        check=False,
     )
     if done.returncode != 0:
         raise SystemExit(f"{name} {work} failed:\n{done.stderr}")
@@ -82,7 +91,7 @@ def quiet_environment() -> dict[str, str]:
 
 def packages(names: Iterable[str]) -> dict[str, list[str]]:
     """The pins of each environment."""
-    return {name: (PINS / f"{name}.txt").read_text().split() for name in names}
+    return {name: (PINS / f"{name}.txt").read_text().split() for name in names if PEERS[name].environment is None}
 
 
 if __name__ == "__main__":

@@ -141,12 +141,25 @@ class Peer:
     attach: Callable[[Telemetry], None]
     brings_providers: bool = False
     """It sets up OpenTelemetry's providers by itself, as part of being switched on."""
+    environment: str | None = None
+    """Whose packages it runs with, if it has none of its own."""
+    variables: tuple[tuple[str, str], ...] = ()
+    memory_only: bool = False
 
 
 PEERS = {
     "none": Peer("nothing", "none", _none),
     "none2": Peer("nothing (openai 2.54)", "none2", _none),
     "midspan": Peer("**midspan**", "none", _midspan),
+    # It keeps what has ended, for its API: with a history that the warm-up fills, growth would be a leak.
+    "midspan-500": Peer(
+        "**midspan**, a history of 500",
+        "none",
+        _midspan,
+        environment="midspan",
+        variables=(("MIDSPAN_MAX_OPERATIONS", "500"),),
+        memory_only=True,
+    ),
     "genai": Peer("OpenTelemetry GenAI", "none", _genai),
     "openllmetry": Peer("OpenLLMetry", "none", _openllmetry),
     "openinference": Peer("OpenInference", "none", _openinference),

@@ -54,15 +54,14 @@ def table(raw: Raw, works: list[str]) -> str:
     if not works:
         return ""
     head = "| | " + " | ".join(f"{WORK[work].title} ({WORK[work].unit})" for work in works) + " |"
-    rows = [
-        f"| {PEERS[name].name} | " + " | ".join(cell(raw, name, work) for work in works) + " |" for name in ordered(raw)
-    ]
+    names = [name for name in ordered(raw) if raw[name].get(works[0])]
+    rows = [f"| {PEERS[name].name} | " + " | ".join(cell(raw, name, work) for work in works) + " |" for name in names]
     return "\n".join([head, "|---" * (len(works) + 1) + "|", *rows])
 
 
 def ordered(raw: Raw) -> list[str]:
     """The baselines, midspan, and the others by what a call costs over their baseline."""
-    first = [name for name in ("none", "none2", "midspan") if name in raw]
+    first = [name for name in ("none", "none2", "midspan", "midspan-500") if name in raw]
     rest = [name for name in raw if name not in first]
     return first + sorted(rest, key=lambda name: over(raw, name, "call") or 0.0)
 
@@ -93,11 +92,10 @@ def cell(raw: Raw, name: str, work: str) -> str:
 
 
 def memory_cell(raw: Raw, name: str, work: str, value: float) -> str:
-    """KiB of growth; after the slash the growth over as many calls again; the spans if it was not one a stream."""
-    again = median(raw, name, work, "next")
-    text = number(value) if again is None else f"{number(value)} / {number(again)}"
+    """KiB of growth; for streams that are left, the spans that came of them."""
     spans = median(raw, name, work, "spans")
-    return f"{text} ({spans:,.0f} spans)" if work == "memory-left" and name != PEERS[name].baseline else text
+    told = work == "memory-left" and name != PEERS[name].baseline
+    return f"{value:,.0f} ({spans:,.0f} spans)" if told else f"{value:,.0f}"
 
 
 def number(value: float) -> str:
@@ -118,5 +116,5 @@ def noise(raw: Raw, rounds: int) -> str:
     told = f" Largest less smallest of the uninstrumented rounds: {', '.join(spans)}." if spans else ""
     return (
         f"CPU time over the uninstrumented SDK, median of {rounds} shuffled rounds; memory is the growth of the "
-        f"process, measured once (calls: the first 10,000 / the next 10,000).{told}"
+        f"process after a warm-up of 500, measured once.{told}"
     )

@@ -122,18 +122,15 @@ def ready_made(_: Telemetry) -> Result:
     return {"value": cpu(lambda: [[None for _ in stream] for stream in streams], REPLAYS * REPLAYED, 1e6)}
 
 
-def memory(work: Callable[[Any], None], count: int, chunks: int = 0, again: bool = False) -> Callable[..., Result]:
-    """KiB that the process grows by over `count` repetitions, after a warm-up; `next`: over as many again."""
+def memory(work: Callable[[Any], None], count: int, chunks: int = 0) -> Callable[[Telemetry], Result]:
+    """KiB that the process grows by over `count` repetitions after a warm-up, and the spans that it sent."""
 
     def run(telemetry: Telemetry) -> Result:
         openai_client = client(Server(chunks))
         grow(telemetry, work, openai_client, WARM_UP)
         before = telemetry.spans.exported
-        result = {"value": grow(telemetry, work, openai_client, count)}
-        result["spans"] = telemetry.spans.exported - before
-        if again:
-            result["next"] = grow(telemetry, work, openai_client, count)
-        return result
+        grown = grow(telemetry, work, openai_client, count)
+        return {"value": grown, "spans": telemetry.spans.exported - before}
 
     return run
 
@@ -189,7 +186,7 @@ WORK = {
     "call-unsampled": Work("call, sampled out", "µs", repeated(ask, 1_500), sampled=False),
     "own-unsampled": Work("own work a chunk, sampled out", "µs", ready_made, sampled=False),
     "switch-on": Work("switching on", "ms", lambda _: {}),
-    "memory-calls": Work("10,000 calls", "KiB", memory(ask, 10_000, again=True), once=True),
+    "memory-calls": Work("10,000 calls", "KiB", memory(ask, 10_000), once=True),
     "memory-streams": Work("2,000 streams of 50", "KiB", memory(read, 2_000, chunks=50), once=True),
     "memory-left": Work("2,000 streams left after 4 chunks", "KiB", memory(leave, 2_000, chunks=50), once=True),
     "memory-responses": Work("5,000 Responses calls", "KiB", memory(respond, 5_000), once=True),

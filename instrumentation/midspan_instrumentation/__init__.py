@@ -84,7 +84,7 @@ def _provider_patches(name: str) -> Iterator[Patch]:
     provider = _load(name)
     for target in provider.targets:
         wrapper = wrap_call(provider, target)
-        yield Patch(target.module, target.qualname, wrapper, target.older_modules)
+        yield Patch(target.module, target.qualname, wrapper, target.older_modules, target.optional)
     for kind in provider.streams:
         yield Patch(kind.module, f"{kind.qualname}.__init__", wrap_stream(kind))
 

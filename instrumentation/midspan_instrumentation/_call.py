@@ -13,7 +13,7 @@ from midspan_instrumentation._patch import Wrapper
 from midspan_instrumentation._stream import Watch, record
 from midspan_instrumentation.provider import Provider, Request, Server, StreamClass, Target
 
-current_call: ContextVar[Call | None] = ContextVar("midspan_current_call", default=None)
+current_call = cast("ContextVar[Call | None]", instrumenting.current_call)
 """The call whose SDK method runs in this context, for the transport and the stream classes."""
 
 
@@ -145,7 +145,7 @@ def _begin(
 ) -> Call | None:
     """The call's operation; None if it is not to be seen."""
     try:
-        if instrumenting.suppressed(provider.read_client(instance)):
+        if _is_inside(target) or instrumenting.suppressed(provider.read_client(instance)):
             return None
         request = target.read_request(*args, **kwargs)
         server = provider.read_server(instance)
@@ -154,6 +154,12 @@ def _begin(
     except Exception:
         instrumenting.report_failure("call")
         return None
+
+
+def _is_inside(target: Target) -> bool:
+    """True where the SDK's own method calls this one to send its request, as `parse` called `create` in openai 1.40."""
+    outer = current_call.get()
+    return outer is not None and not outer.attempts and outer.target.operation == target.operation
 
 
 def _start(provider: Provider, target: Target, request: Request, server: Server) -> instrumenting.CallTracker:

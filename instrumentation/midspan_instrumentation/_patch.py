@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeGuard, cast
 
@@ -64,11 +65,20 @@ class Patch:
     outside of ours, and one that came later stays when ours is removed.
     """
 
-    def __init__(self, module: str, qualname: str, wrapper: Wrapper, older_modules: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        module: str,
+        qualname: str,
+        wrapper: Wrapper,
+        older_modules: tuple[str, ...] = (),
+        optional: bool = False,
+    ) -> None:
         self.module = module
         self.qualname = qualname
         self.active = False
         self._modules = (module, *older_modules)
+        # Whether its absence is no news: because some releases lack it, or because it was told.
+        self._silent = optional
         self._wrapper = wrapper
         self._hooked = False
         self._owner: object = None
@@ -130,8 +140,12 @@ class Patch:
 
     def _skip(self, module: ModuleType) -> None:
         # In an older module's place a newer SDK has a package that lacks the name: no news.
-        if module.__name__ == self.module:
-            logger.info("%s has no %s: its calls are not seen", module.__name__, self.qualname)
+        if module.__name__ != self.module or self._silent:
+            return
+        self._silent = True
+        logger.warning(
+            "midspan: %s has no %s (%s): its calls are not seen", self.module, self.qualname, _version_of(module)
+        )
 
     def _unwrap(self, seam: Seam) -> bool:
         name = self.qualname.rpartition(".")[2]
@@ -145,6 +159,14 @@ class Patch:
                 return True
             found = found.__wrapped__
         return False
+
+
+def _version_of(module: ModuleType) -> str:
+    root = module.__name__.partition(".")[0]
+    try:
+        return f"{root} {metadata.version(root)}"
+    except metadata.PackageNotFoundError:
+        return f"{root} {vars(sys.modules[root]).get('__version__', 'of an unknown version')}"
 
 
 def _owner(module: ModuleType, qualname: str) -> object:

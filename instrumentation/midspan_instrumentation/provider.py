@@ -86,11 +86,10 @@ def no_tokens(_chunk: object) -> int:
 class Target:
     """One callable of an SDK whose calls are operations.
 
-    `qualname` is looked up in `module`, and in `older_modules` for SDK releases that kept it
-    elsewhere. `read_request` has the SDK's own parameter names and is called with the call's own
-    arguments. `is_async` is declared, because decorated SDK methods hide that they are coroutine
-    functions. `end_mark` are the bytes by which the body tells that it is over, for applications
-    that read the body themselves.
+    `qualname` is looked up in `module`, and in `older_modules` for SDK releases that kept it elsewhere; `optional` is
+    one that not every supported release has. `read_request` has the SDK's own parameter names and is called with the
+    call's own arguments. `is_async` is declared, because decorated SDK methods hide that they are coroutine functions.
+    `end_mark` are the bytes by which the body tells that it is over, for applications that read the body themselves.
     """
 
     module: str
@@ -103,6 +102,7 @@ class Target:
     is_async: bool = False
     end_mark: bytes | None = None
     older_modules: tuple[str, ...] = ()
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from midspan.cli.row import Failure, Row, TokenCounts
+from tests.environ import clean_environ
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
 
@@ -46,8 +46,7 @@ def failed(**changed: Any) -> Row:
 @pytest.fixture
 def environ() -> dict[str, str]:
     """The environment without what would change midspan."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MIDSPAN_", "OTEL_"))}
-    return {**kept, "MIDSPAN_SERVER": "off"}
+    return clean_environ(MIDSPAN_SERVER="off")
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from midspan.core.text import check_id, clean, clean_value, merge_metadata
         ("evil\u202etxt.exe", "evil txt.exe"),
         ("\u2066iso\u2069late", " iso late"),
         ("nul\x00", "nul "),
+        ("mark\u061cof", "mark of"),
+        ("half a \ud83d pair", "half a   pair"),
     ],
 )
 def test_control_and_bidirectional_characters_are_taken_out(given: str, wanted: str) -> None:

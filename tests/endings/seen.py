@@ -55,7 +55,7 @@ class Seen:
         operations = self.captured.operations
         assert len(operations) == 1
         assert get_progress_registry().running() == []
-        assert (1, 0) == (max(self.scraped), shown_as_active())
+        assert (max(self.scraped), shown_as_active()) == (1, 0)
         operation = operations[0]
         assert [event.type for event in operation.history].count("end") == 1
         spans = self.exporter.get_finished_spans()

@@ -18,6 +18,7 @@ What happens is chosen by the model that is asked for, so that one server serves
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ class FakeOpenAI:
         self.requests: list[Json] = []
         self.gate = threading.Semaphore(0)
         self.closing = threading.Event()
+        self.turns = itertools.cycle((True, False))
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.fake = self  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
@@ -104,17 +106,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _answer(self, request: Json) -> None:
-        model = request["model"]
+        model, path = request["model"], self.path.partition("?")[0]
         if model == "refused":
             self._send_json(_error("no such thing", "invalid_request_error"), status=400)
-        elif model == "flaky" and self.headers.get("x-stainless-retry-count") == "0":
+        elif model == "flaky" and next(self.fake.turns):
             self._send_json(_error("try again", "server_error"), status=500)
         elif model == "silent":
             self._hang()
         elif request.get("stream"):
-            self._send_events(model, _events(self.path, request))
+            self._send_events(model, events_of(path, request))
         else:
-            self._send_json(_answer(self.path, request), cut=model == "cut")
+            self._send_json(answer_of(path, request), cut=model == "cut")
 
     def _send_json(self, body: Json, status: int = 200, cut: bool = False) -> None:
         content = json.dumps(body).encode()
@@ -163,7 +165,8 @@ def _error(message: str, kind: str) -> Json:
     return {"error": {"message": message, "type": kind, "param": None, "code": None}}
 
 
-def _answer(path: str, request: Json) -> Json:
+def answer_of(path: str, request: Json) -> Json:
+    """The whole answer to a request."""
     if path.endswith("/embeddings"):
         return _embeddings(request)
     if path.endswith("/responses"):
@@ -171,7 +174,8 @@ def _answer(path: str, request: Json) -> Json:
     return _completion(request) if path.endswith("/chat/completions") else _text_completion(request)
 
 
-def _events(path: str, request: Json) -> Iterator[str]:
+def events_of(path: str, request: Json) -> Iterator[str]:
+    """The answer to a request for a stream, event by event."""
     if path.endswith("/responses"):
         for number, event in enumerate(_response_events(request)):
             data = json.dumps({**event, "sequence_number": number}, separators=(",", ":"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from contextlib import nullcontext
 from typing import Any
 
 import openai
@@ -16,10 +17,14 @@ from midspan.core.operation import Status, Tokens
 from midspan.testing import Captured
 from midspan.tracking import instrumenting
 from midspan.tracking.switches import disable, disabled
-from midspan_instrumentation._call import current_call
+from midspan_instrumentation._call import current_call, wrap_call
+from midspan_instrumentation.provider import Provider, Reading, Request, Target
+from tests.fakes.openai_calls import ANSWERS, STREAMS
+from tests.fakes.openai_server import FakeOpenAI
 from tests.instrumentation.conftest import MakeAsync
 
 MESSAGES: Any = [{"role": "user", "content": "Does it work?"}]
+STREAM = next(case for case in STREAMS if case.name == "chat.stream")
 TOKENS = Tokens(input=7, output=3, reasoning=1, cached=2)
 
 
@@ -94,10 +99,8 @@ def test_wrong_arguments_raise_what_the_sdk_raises_when_it_raises(make_async: Ma
 
 def test_what_the_sdk_says_of_its_methods_stays_true(client: openai.OpenAI, make_async: MakeAsync) -> None:
     methods = [
-        client.chat.completions.create,
-        client.responses.parse,
-        openai.AsyncOpenAI(api_key="x").chat.completions.parse,
-        openai.AsyncOpenAI(api_key="x").chat.completions.create,
+        *(case.method_of(client) for case in ANSWERS),
+        *(case.method_of(openai.AsyncOpenAI(api_key="x")) for case in ANSWERS),
     ]
 
     def described() -> list[object]:
@@ -140,7 +143,7 @@ def test_calls_of_several_tasks_at_once_are_several_operations(make_async: MakeA
 def test_a_coroutine_that_is_never_awaited_is_no_operation(make_async: MakeAsync, seen: Captured) -> None:
     async def run() -> None:
         async with make_async() as client:
-            manager = client.chat.completions.stream(model="ok", messages=MESSAGES)
+            manager = STREAM.call(client, "ok")
             call = vars(manager)["_AsyncChatCompletionStreamManager__api_request"]
             call.cr_frame.f_locals["awaitable"].close()
             call.close()
@@ -224,3 +227,62 @@ def test_lines_read_by_hand_up_to_the_end_mark_are_a_completed_stream(client: op
             if line == "data: [DONE]":
                 break
     assert [o.status for o in seen.operations] == [Status.COMPLETED]
+
+
+def test_a_method_of_the_sdk_that_calls_another_one_is_one_operation(seen: Captured) -> None:
+    """As `parse` called `create` in openai 1.40."""
+    target = Target("sdk", "ask", "chat", lambda *_, **__: Request(), lambda _: Reading())
+    wrapper = wrap_call(Provider("sdk", (target,)), target)
+
+    def inner() -> str:
+        return "answer"
+
+    def outer() -> object:
+        return wrapper(inner, None, (), {})
+
+    assert wrapper(outer, None, (), {}) == "answer"
+    assert len(seen.operations) == 1
+
+
+def test_switching_on_twice_makes_one_operation_a_call(client: openai.OpenAI, seen: Captured) -> None:
+    instrumentation.apply()
+    ask(client)
+    assert len(seen.operations) == 1
+
+
+@pytest.mark.parametrize("kind", ["with_raw_response", "with_streaming_response"])
+def test_methods_that_the_sdk_has_cached_go_inert(kind: str, client: openai.OpenAI, seen: Captured) -> None:
+    """`with_raw_response` keeps bound methods for as long as the client lives."""
+    cached = getattr(client.chat.completions, kind)
+    kept = client.chat.completions.create
+    instrumentation.undo()
+    assert kept(model="ok", messages=MESSAGES).choices
+    opened = cached.create(model="ok", messages=MESSAGES)
+    with opened if kind == "with_streaming_response" else nullcontext(opened) as response:
+        assert response.parse().choices
+    assert seen.operations == []
+
+
+def test_a_stream_that_is_open_at_the_switching_off_is_seen_to_its_end(client: openai.OpenAI, seen: Captured) -> None:
+    with ask(client, stream=True) as stream:
+        next(stream)
+        instrumentation.undo()
+        assert len([*stream]) == 4
+    (operation,) = seen.operations
+    assert (operation.status, operation.chunks) == (Status.COMPLETED, 5)
+
+
+BASE_URLS = (
+    "http://127.0.0.1:{port}",
+    "http://127.0.0.1:{port}/",
+    "http://localhost:{port}/api/v1/",
+    "http://127.1:{port}/v1",
+)
+
+
+@pytest.mark.parametrize("base_url", BASE_URLS)
+def test_any_base_url_is_seen(base_url: str, client: openai.OpenAI, server: FakeOpenAI, seen: Captured) -> None:
+    elsewhere = client.with_options(base_url=base_url.format(port=server.port))
+    ask(elsewhere)
+    list(ask(elsewhere, stream=True))
+    assert [(o.status, o.bytes is not None) for o in seen.operations] == [(Status.COMPLETED, True)] * 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,8 +16,10 @@ import wrapt
 import midspan_instrumentation as instrumentation
 from midspan_instrumentation._patch import Patch
 from midspan_instrumentation.provider import Provider, Reading, Request, Target
+from tests.fakes.openai_calls import ANSWERS, http, sync_client
 
 SOURCE = """
+__version__ = "4.0"
 class Greeter:
     def greet(self, name):
         return [name]
@@ -111,12 +112,26 @@ def test_a_patch_can_be_installed_again(name: str) -> None:
     assert greet(module) == ["you", "ours"]
 
 
-def test_a_missing_callable_is_named_in_one_log_line_and_skipped(name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_callable_is_named_with_the_version_in_one_warning_and_skipped(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An SDK version whose targets are gone."""
     patch = Patch(name, "Greeter.gone", mark("ours"))
     patch.install()
-    with caplog.at_level(logging.INFO, "midspan"):
-        assert greet(importlib.import_module(name)) == ["you"]
-    assert [f"{name} has no Greeter.gone: its calls are not seen"] == caplog.messages
+    module = importlib.import_module(name)
+    assert greet(module) == ["you"]
+    patch.install()
+    assert [f"midspan: {name} has no Greeter.gone ({name} 4.0): its calls are not seen"] == caplog.messages
+    assert not patch.applied
+
+
+def test_a_callable_that_not_every_release_has_is_skipped_in_silence(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    patch = Patch(name, "Greeter.gone", mark("ours"), optional=True)
+    patch.install()
+    assert greet(importlib.import_module(name)) == ["you"]
+    assert caplog.messages == []
 
 
 def test_ours_goes_under_another_tools_wrapper_and_leaves_it(name: str) -> None:
@@ -218,20 +233,18 @@ def test_an_excluded_provider_is_left_alone(third_party: str) -> None:
 
 
 def test_undo_restores_every_callable_of_the_sdk_and_of_the_http_client() -> None:
-    from httpx2 import AsyncClient, Client
     from openai import AsyncStream, Stream
-    from openai.resources.chat.completions import AsyncCompletions, Completions
-    from openai.resources.embeddings import AsyncEmbeddings, Embeddings
-    from openai.resources.responses import AsyncResponses, Responses
 
     places = [
-        *((kind, "send") for kind in (Client, AsyncClient)),
+        *((kind, "send") for kind in (http.Client, http.AsyncClient)),
         *((kind, "__init__") for kind in (Stream, AsyncStream)),
-        *((kind, "create") for kind in (Completions, Responses, Embeddings)),
-        *((kind, "create") for kind in (AsyncCompletions, AsyncResponses, AsyncEmbeddings)),
-        *((kind, "parse") for kind in (Completions, Responses)),
-        *((kind, "parse") for kind in (AsyncCompletions, AsyncResponses)),
     ]
+    with sync_client("http://127.0.0.1:1/v1") as client:
+        methods = [case.method_of(client) for case in ANSWERS]
+    resources = [type(method.__self__) for method in methods]
+    places += [(kind, method.__name__) for kind, method in zip(resources, methods, strict=True)]
+    asynchronous = [vars(sys.modules[kind.__module__])[f"Async{kind.__name__}"] for kind in resources]
+    places += [(kind, method.__name__) for kind, method in zip(asynchronous, methods, strict=True)]
     before = [vars(kind)[name] for kind, name in places]
     instrumentation.apply()
     during = [vars(kind)[name] for kind, name in places]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -220,10 +221,12 @@ def test_a_stream_dropped_after_its_end_mark_is_completed(client: openai.OpenAI,
 def test_the_stream_is_not_kept_alive_by_its_response(client: openai.OpenAI, seen: Captured) -> None:
     stream = client.chat.completions.create(model="ok", messages=MESSAGES, stream=True)
     next(stream)
-    response = stream.response
+    response, alive = stream.response, weakref.ref(stream)
     del stream
     gc.collect()
-    assert response.is_closed
+    assert alive() is None
+    del response
+    gc.collect()
     assert [operation.status for operation in seen.operations] == [Status.CANCELLED]
 
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-import httpx2
 import openai
 import pytest
 
@@ -18,6 +17,7 @@ from midspan.testing import Captured
 from midspan.tracking.switches import disabled
 from midspan.tracking.tracker import get_progress_registry
 from midspan_instrumentation._body import observe
+from tests.fakes.openai_calls import http
 from tests.fakes.openai_server import FakeOpenAI
 from tests.instrumentation.conftest import NO_TLS, MakeAsync
 
@@ -49,9 +49,9 @@ def test_an_async_retry_is_a_further_attempt_of_the_same_call(make_async: MakeAs
 
 
 def test_a_call_that_reaches_nobody_fails_with_all_its_attempts(seen: Captured) -> None:
-    http = openai.DefaultHttpxClient(verify=NO_TLS, transport=httpx2.MockTransport(_unreachable))
+    own = openai.DefaultHttpxClient(verify=NO_TLS, transport=http.MockTransport(_unreachable))
     url = "http://127.0.0.1:9/v1"
-    with openai.OpenAI(api_key="x", base_url=url, max_retries=1, http_client=http) as client:
+    with openai.OpenAI(api_key="x", base_url=url, max_retries=1, http_client=own) as client:
         client._calculate_retry_timeout = lambda *_, **__: 0.0  # type: ignore[method-assign]
         with pytest.raises(openai.APIConnectionError):
             ask(client)
@@ -59,8 +59,8 @@ def test_a_call_that_reaches_nobody_fails_with_all_its_attempts(seen: Captured) 
     assert (operation.status, operation.attempt) == (Status.FAILED, 2)
 
 
-def _unreachable(request: httpx2.Request) -> httpx2.Response:
-    raise httpx2.ConnectError("nobody there", request=request)
+def _unreachable(request: http.Request) -> http.Response:
+    raise http.ConnectError("nobody there", request=request)
 
 
 def test_the_span_is_current_around_the_send_only(
@@ -87,9 +87,9 @@ def test_the_span_is_current_around_the_send_only(
 def test_a_request_made_by_an_event_hook_is_not_taken_for_the_calls(
     client: openai.OpenAI, seen: Captured, server: FakeOpenAI
 ) -> None:
-    other = httpx2.Client(verify=NO_TLS)
+    other = http.Client(verify=NO_TLS)
 
-    def hook(_: httpx2.Request) -> None:
+    def hook(_: http.Request) -> None:
         other.post(f"{server.base_url}/embeddings", json={"model": "ok", "input": "x"})
 
     client._client.event_hooks["request"].append(hook)
@@ -100,7 +100,7 @@ def test_a_request_made_by_an_event_hook_is_not_taken_for_the_calls(
 
 
 def test_a_call_made_by_an_event_hook_is_an_operation_of_its_own(client: openai.OpenAI, seen: Captured) -> None:
-    def hook(request: httpx2.Request) -> None:
+    def hook(request: http.Request) -> None:
         if request.url.path.endswith("/chat/completions"):
             client.embeddings.create(model="ok", input="x")
 
@@ -112,16 +112,16 @@ def test_a_call_made_by_an_event_hook_is_an_operation_of_its_own(client: openai.
 
 def test_a_request_to_another_host_is_not_the_calls(server: FakeOpenAI, seen: Captured) -> None:
     """SDKs fetch credentials inside the call."""
-    elsewhere = httpx2.MockTransport(lambda _: httpx2.Response(200, json={"token": "x"}))
+    elsewhere = http.MockTransport(lambda _: http.Response(200, json={"token": "x"}))
 
     class Client(openai.OpenAI):
         def _prepare_options(self, options: Any) -> Any:
-            with httpx2.Client(transport=elsewhere, verify=NO_TLS) as client:
+            with http.Client(transport=elsewhere, verify=NO_TLS) as client:
                 client.get("http://login.example/token")
             return super()._prepare_options(options)
 
-    http = openai.DefaultHttpxClient(verify=NO_TLS)
-    with Client(api_key="x", base_url=server.base_url, http_client=http) as client:
+    own = openai.DefaultHttpxClient(verify=NO_TLS)
+    with Client(api_key="x", base_url=server.base_url, http_client=own) as client:
         ask(client)
     (operation,) = seen.operations
     assert (operation.status, operation.attempt) == (Status.COMPLETED, 1)
@@ -130,7 +130,7 @@ def test_a_request_to_another_host_is_not_the_calls(server: FakeOpenAI, seen: Ca
 def test_an_http_client_without_a_call_is_left_alone(server: FakeOpenAI, seen: Captured) -> None:
     body = {"model": "ok", "messages": MESSAGES, "stream": True}
     url = f"{server.base_url}/chat/completions"
-    with httpx2.Client(verify=NO_TLS) as client, client.stream("POST", url, json=body) as answer:
+    with http.Client(verify=NO_TLS) as client, client.stream("POST", url, json=body) as answer:
         assert type(answer.stream).__name__ == "BoundSyncStream"
         answer.read()
     assert seen.operations == []
@@ -159,9 +159,9 @@ def test_nothing_is_read_ahead_and_every_byte_is_counted(
 
 
 def test_the_http_client_is_never_patched_for_no_provider() -> None:
-    bare = vars(httpx2.Client)["send"]
+    bare = vars(http.Client)["send"]
     instrumentation.apply([])
-    assert vars(httpx2.Client)["send"] is bare
+    assert vars(http.Client)["send"] is bare
 
 
 class Told:
@@ -186,7 +186,7 @@ class Told:
         self.of.append("dropped")
 
 
-class Body(httpx2.SyncByteStream):
+class Body(http.SyncByteStream):
     extra = "its own"
 
     def __init__(self, fails: bool = False) -> None:
@@ -202,7 +202,7 @@ class Body(httpx2.SyncByteStream):
         self.closed = True
 
 
-class AsyncBody(httpx2.AsyncByteStream):
+class AsyncBody(http.AsyncByteStream):
     generator_closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -275,7 +275,7 @@ def test_the_context_manager_of_the_span_never_sees_the_applications_exception(
             left.append(error)
 
     monkeypatch.setattr(get_progress_registry(), "attach", lambda _: Scope())
-    client._client._transport = httpx2.MockTransport(_unreachable)  # type: ignore[attr-defined]
+    client._client._transport = http.MockTransport(_unreachable)  # type: ignore[attr-defined]
     with pytest.raises(openai.APIConnectionError):
         ask(client.with_options(max_retries=0))
     assert left == [(None, None, None)]

@@ -1,24 +1,16 @@
-"""Fork and exit."""
+"""Who the process is, what waits for its first operation, and what its end ends. Forks: tests/processes."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import textwrap
+
+import pytest
 
 from midspan.core.operation import Status
-from midspan.runtime.process import end_running, owner
+from midspan.runtime.process import SERVED_BY, FirstOperation, end_running, owner, serving_process
 from midspan.tracking.tracker import ProgressRegistry, ProgressTracker
-
-
-def run(code: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
 
 
 def test_the_owner_is_this_process() -> None:
@@ -35,28 +27,36 @@ def test_what_runs_at_exit_is_lost_with_the_process(registry: ProgressRegistry) 
     assert (operation.status, operation.status_reason) == (Status.LOST, "process exit")
 
 
-def test_a_forked_child_starts_empty_and_its_own_operations_work() -> None:
-    out = run(
-        """
-        import os, midspan
-        midspan.instrument()
-        registry = midspan.get_progress_registry()
-        parent = midspan.ProgressTracker("parents", registry=registry)
-        parent.start()
-        child = os.fork()
-        if child == 0:
-            assert registry.get("parents") is None
-            with midspan.ProgressTracker("childs"):
-                pass
-            assert registry.get("childs").status == "completed"
-            assert registry.get("childs").owner.pid == os.getpid()
-            import threading
-            assert "midspan-pulse" in {t.name for t in threading.enumerate()}
-            os._exit(7)
-        _, status = os.waitpid(child, 0)
-        assert registry.get("parents").status == "running"
-        assert registry.get("childs") is None
-        print(os.waitstatus_to_exitcode(status))
-        """
-    )
-    assert out.strip() == "7"
+def test_at_the_first_operation_each_action_is_called_once(registry: ProgressRegistry) -> None:
+    called: list[str] = []
+    first = FirstOperation(registry)
+
+    def one() -> None:
+        called.append("one")
+        first.then(two)
+
+    def two() -> None:
+        called.append("two")
+
+    first.then(one)
+    first.then(one)
+    for _ in range(2):
+        ProgressTracker(registry=registry).complete()
+    assert called == ["one", "two"]
+    first.then(one)
+    first.forget()
+    ProgressTracker(registry=registry).complete()
+    assert called == ["one", "two"]
+
+
+def test_only_another_living_process_counts_as_serving(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        monkeypatch.setenv(SERVED_BY, str(other.pid))
+        assert serving_process() == other.pid
+        other.communicate()
+    assert serving_process() is None
+    for nobody in (str(os.getpid()), "", "x", "-1"):
+        monkeypatch.setenv(SERVED_BY, nobody)
+        assert serving_process() is None
+    monkeypatch.delenv(SERVED_BY)
+    assert serving_process() is None

@@ -12,19 +12,17 @@ import pytest
 
 from midspan.runtime.wiring import check
 from midspan.settings import SettingsError, load
+from tests.environ import clean_environ
 
 
 def run(code: str, **environ: str) -> Any:
     """What a fresh process prints as JSON; it must say nothing on stderr."""
-    import os
-
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MIDSPAN_", "OTEL_"))}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
         timeout=60,
-        env={**clean, **environ},
+        env=clean_environ(**environ),
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -189,3 +189,72 @@ def test_a_failure_has_its_events_however_short_with_their_true_times(
     events = events_of(exporter)
     assert [event.timestamp for event in events] == [int((begun + seconds) * 1e9) for seconds in (0.0, 0.25, 0.5)]
     assert stages_of(events) == [None, "sorting", None]
+
+
+@pytest.mark.usefixtures("recorder")
+def test_a_stall_and_its_end_are_events(
+    registry: ProgressRegistry, clock: FakeClock, exporter: InMemorySpanExporter
+) -> None:
+    begun = clock.now
+    tracker = registry.create_tracker(stall_after=10)
+    tracker.enter_stage("sorting")
+    for _ in range(20):
+        registry.pulse(clock.advance(1.0))
+    tracker.update(message="on again")
+    registry.pulse(clock.advance(1.0))
+    tracker.complete()
+    events = events_of(exporter)
+    assert [(event.name.removeprefix("midspan.operation."), event.timestamp / 1e9 - begun) for event in events] == [
+        ("start", 0.0),
+        ("update", 0.0),
+        ("stall", 11.0),
+        ("resume", 21.0),
+        ("end", 21.0),
+    ]
+    assert [(event.attributes or {}).get("midspan.stalled") for event in events] == [None, None, True, None, None]
+
+
+@pytest.mark.usefixtures("recorder")
+def test_an_operation_that_stalls_endlessly_keeps_its_start_and_its_end(
+    registry: ProgressRegistry, clock: FakeClock, exporter: InMemorySpanExporter
+) -> None:
+    tracker = registry.create_tracker(stall_after=10)
+    for number in range(300):
+        tracker.update(number)
+        registry.pulse(clock.advance(5.0))
+        registry.pulse(clock.advance(6.0))
+    tracker.complete()
+    events = events_of(exporter)
+    assert len(events) < SDK_KEEPS
+    assert (events[0].name, events[-1].name) == ("midspan.operation.start", "midspan.operation.end")
+
+
+@pytest.mark.usefixtures("recorder")
+def test_stages_leave_room_for_a_stall(
+    registry: ProgressRegistry, clock: FakeClock, exporter: InMemorySpanExporter
+) -> None:
+    tracker = registry.create_tracker(stall_after=10)
+    for number in range(200):
+        tracker.enter_stage(f"stage-{number}")
+        registry.pulse(clock.advance(1.0))
+    registry.pulse(clock.advance(11.0))
+    tracker.complete()
+    assert [event.name for event in events_of(exporter)][-2] == "midspan.operation.stall"
+
+
+@pytest.mark.usefixtures("recorder")
+def test_events_say_whether_a_deadline_is_over_or_out_of_reach(
+    registry: ProgressRegistry, clock: FakeClock, exporter: InMemorySpanExporter
+) -> None:
+    tracker = registry.create_tracker(total_steps=4, deadline=10)
+    tracker.start()
+    for step, seconds in enumerate((2.0, 6.0, 6.0), start=1):
+        clock.advance(seconds)
+        tracker.update(step)
+        registry.pulse(clock.now)
+    tracker.complete()
+    told = [
+        (attributes.get("midspan.past_deadline"), attributes.get("midspan.will_miss_deadline"))
+        for attributes in (event.attributes or {} for event in events_of(exporter))
+    ]
+    assert told == [(None, None), (False, False), (False, True), (True, True), (True, None)]

@@ -312,4 +312,4 @@ def test_a_tracker_that_cannot_be_made_does_not_reach_the_caller(monkeypatch: py
         return "fine"
 
     assert tool() == "fine"
-    assert failures.counts() == {"decorator": 1}
+    assert failures.counts() == {"tracker": 1}

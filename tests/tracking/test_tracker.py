@@ -339,9 +339,7 @@ def test_of_many_endings_at_once_one_counts(registry: ProgressRegistry) -> None:
     assert sum(series.ended[Status.CANCELLED] for series in registry.statistics.series()) == 1
 
 
-def test_a_warning_is_logged_once_per_tracker(
-    registry: ProgressRegistry, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_warning_is_logged_once_per_tracker(registry: ProgressRegistry, caplog: pytest.LogCaptureFixture) -> None:
     tracker = registry.create_tracker("noisy", total_steps=5)
     for step in (6, 7, 8):
         tracker.update(step)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from openai.types.chat.chat_completion_chunk import ChoiceDelta
     from openai.types.responses import Response, ResponseStreamEvent
 
+# Where a chunk has something new; the last two are extra fields of services that speak the protocol.
+_OUTPUT = ("content", "tool_calls", "refusal", "reasoning_content", "reasoning")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -210,14 +213,23 @@ def _own(result: object, name: str) -> Any:
     return getattr(result, "__dict__", {}).get(name)
 
 
+def _choices(answer: object) -> list[object]:
+    choices = getattr(answer, "choices", None)
+    return cast("list[object]", choices) if isinstance(choices, list) else []
+
+
 def _detail(usage: object, group: str, name: str) -> int | None:
-    return _whole(getattr(getattr(usage, group, None), name, None))
+    details = getattr(usage, group, None)
+    # An SDK older than the field keeps it as the mapping that it was.
+    if isinstance(details, dict):
+        return _whole(cast("dict[str, object]", details).get(name))
+    return _whole(getattr(details, name, None))
 
 
 def read_chat_completion(result: object) -> Reading:
     """A `ChatCompletion`, a `Completion`, or the first chunk of their streams, which names id and model alike."""
     completion = cast("ChatCompletion", _parsed(result))
-    choices = getattr(completion, "choices", None) or ()
+    choices = _choices(completion)
     reasons = (_text(getattr(choice, "finish_reason", None)) for choice in choices)
     return Reading(
         id=_text(getattr(completion, "id", None)),
@@ -231,18 +243,18 @@ def read_chat_chunk(chunk: ChatCompletionChunk) -> int | Reading:
     """One token for each choice that has something new."""
     try:
         (only,) = chunk.choices
-    except (TypeError, ValueError):
-        return _read_whole_chunk(chunk, _has_output)
-    # Nearly every chunk ends here. One look at the namespace is cheaper than two attributes.
-    choice = only.__dict__
-    delta = choice["delta"]
-    if delta is not None and delta.content and choice["finish_reason"] is None:
-        return 1
+        # Nearly every chunk ends here. One look at the namespace is cheaper than two attributes.
+        choice = only.__dict__
+        delta = choice["delta"]
+        if delta is not None and delta.content and choice["finish_reason"] is None:
+            return 1
+    except (TypeError, ValueError, AttributeError, KeyError):
+        pass  # not one choice, or an odd one
     return _read_whole_chunk(chunk, _has_output)
 
 
 def _read_whole_chunk(chunk: object, has_output: Callable[[object], bool]) -> int | Reading:
-    choices = getattr(chunk, "choices", None) or ()
+    choices = _choices(chunk)
     tokens = sum(has_output(choice) for choice in choices)
     reasons = (_text(getattr(choice, "finish_reason", None)) for choice in choices)
     finish_reasons = tuple(reason for reason in reasons if reason)
@@ -254,24 +266,12 @@ def _read_whole_chunk(chunk: object, has_output: Callable[[object], bool]) -> in
 
 def _has_output(choice: object) -> bool:
     delta: ChoiceDelta | None = getattr(choice, "delta", None)
-    if delta is None:
-        return False
-    extra = delta.model_extra
-    return bool(
-        delta.content
-        or delta.tool_calls
-        or delta.refusal
-        or (extra and (extra.get("reasoning_content") or extra.get("reasoning")))
-    )
+    return any(getattr(delta, name, None) for name in _OUTPUT)
 
 
 def read_text_chunk(chunk: Completion) -> int | Reading:
     """A chunk of the older `completions.create`: one token for each choice that has text."""
-    return _read_whole_chunk(chunk, _has_text)
-
-
-def _has_text(choice: object) -> bool:
-    return bool(getattr(choice, "text", None))
+    return _read_whole_chunk(chunk, lambda choice: bool(getattr(choice, "text", None)))
 
 
 def read_response(result: object) -> Reading:
@@ -303,7 +303,7 @@ def _failure(error: object) -> Failure | None:
 
 def read_event(event: ResponseStreamEvent) -> int | Reading:
     """Each delta is one token; the last event carries the response."""
-    kind = event.type or ""
+    kind = _text(getattr(event, "type", None)) or ""
     if kind.endswith(".delta"):
         return 1
     if kind in ("response.completed", "response.incomplete", "response.failed"):
@@ -332,19 +332,17 @@ def _chat(qualname: str, is_async: bool) -> Target:
         read_chunk=read_chat_chunk,
         is_async=is_async,
         end_mark=b"data: [DONE]",
+        optional=qualname.endswith("parse"),
     )
 
 
 def _completions(qualname: str, is_async: bool) -> Target:
-    return Target(
+    return replace(
+        _chat(qualname, is_async),
         module="openai.resources.completions",
-        qualname=qualname,
+        older_modules=(),
         operation="text_completion",
-        read_request=read_chat,
-        read_response=read_chat_completion,
         read_chunk=read_text_chunk,
-        is_async=is_async,
-        end_mark=b"data: [DONE]",
     )
 
 
@@ -352,6 +350,7 @@ def _responses(qualname: str, is_async: bool) -> Target:
     return Target(
         module="openai.resources.responses.responses",
         qualname=qualname,
+        optional=qualname.endswith("parse"),
         operation="chat",
         read_request=read_responses,
         read_response=read_response,

@@ -13,6 +13,7 @@ from midspan.core.state import SAMPLE_LIMIT, State
 
 WINDOW_SECONDS = 30.0
 SAMPLE_SPACING = 1.0
+SLOWEST = 1e-9
 SETTLED_SECONDS = 0.5
 """Before that a rate says more about the first chunk than about the rest."""
 
@@ -94,15 +95,33 @@ def remaining(state: State, fraction: Progress, now: float) -> tuple[float | Non
 
 
 def _rates(state: State, value: float, begun: float, now: float) -> list[float]:
-    """Positive rates in progress per second: over the whole time, and over the last 30 s."""
+    """Rates in progress per second that lead anywhere: over the whole time, and over the last 30 s."""
     window = [(at, seen) for at, seen in list(state.samples or ()) if now - at <= WINDOW_SECONDS]
     spans = [(begun, 0.0), *window[:1]]
-    return [(value - seen) / (now - at) for at, seen in spans if now > at and value > seen]
+    rates = [(value - seen) / (now - at) for at, seen in spans if now > at]
+    return [rate for rate in rates if rate >= SLOWEST]
 
 
 def stalled(state: State, now: float) -> bool:
     """True for a running operation whose last progress is older than its type's limit, in seconds."""
     return state.status is Status.RUNNING and now - state.progressed_at > state.stall_after
+
+
+def past_deadline(state: State, now: float) -> bool | None:
+    """True when the deadline was over at `now`, or at the operation's end; None without a deadline."""
+    if state.deadline_at is None:
+        return None
+    return (now if state.ended_at is None else state.ended_at) > state.deadline_at
+
+
+def will_miss_deadline(state: State, seconds: float | None, now: float) -> bool | None:
+    """Whether `seconds` still to go from `now` (see `remaining`) reach beyond the deadline.
+
+    A deadline that is over is missed. None without a deadline, or when the remaining time is unknown.
+    """
+    if state.deadline_at is None or now > state.deadline_at:
+        return past_deadline(state, now)
+    return None if seconds is None else now + seconds > state.deadline_at
 
 
 def token_rate(state: State, now: float) -> float | None:

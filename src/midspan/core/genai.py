@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+import msgspec
+
 from midspan.core import names
 from midspan.core.operation import ErrorInfo, OperationType, Status
 from midspan.core.text import MAX_NAME, clean
@@ -15,8 +17,13 @@ from midspan.core.text import MAX_NAME, clean
 Attributes = Mapping[str, object]
 
 # Spans that stand around LLM calls: the progress of one of the calls inside does not belong on them.
-AROUND_CALLS: Final = frozenset({"create_agent", "invoke_agent", "invoke_workflow", "execute_tool", "plan", "retrieval"})
+AROUND_CALLS: Final = frozenset(
+    {"create_agent", "invoke_agent", "invoke_workflow", "execute_tool", "plan", "retrieval"}
+)
 OPENINFERENCE_CALLS: Final = frozenset({"LLM", "EMBEDDING"})
+
+# Logfire's record of a stream that was read, after the span of its request, and its note that a span has started.
+_RECORDS: Final = frozenset({"log", "pending_span"})
 
 _TYPES: Final[dict[str, str]] = {
     "chat": OperationType.LLM_REQUEST,
@@ -40,7 +47,6 @@ _OPERATIONS: Final[dict[str, str]] = {
 }
 _PROVIDERS: Final = (names.GEN_AI_PROVIDER, "gen_ai.system", "llm.provider", "llm.system")
 _MODELS: Final = (
-    names.GEN_AI_MODEL,
     "gen_ai.response.model",
     "llm.model_name",
     "embedding.model_name",
@@ -62,6 +68,10 @@ _CANCELLATIONS: Final = {
     "GeneratorExit": "closed early",
     "KeyboardInterrupt": "interrupted",
 }
+
+
+class _Parameters(msgspec.Struct):
+    model: str | None = None
 
 
 class Description(NamedTuple):
@@ -103,16 +113,16 @@ def is_call(attributes: Attributes) -> bool:
 
 def describe(attributes: Attributes, span_name: str) -> Description | None:
     """The operation of a span, or None for a span that is no GenAI span, or is that of an operation of ours already."""
+    # In this order: most spans are none of GenAI, and each look-up in a span's attributes costs.
     operation = _operation(attributes)
-    if operation is None or names.OPERATION_ID in attributes:
+    if operation is None or names.OPERATION_ID in attributes or attributes.get("logfire.span_type") in _RECORDS:
         return None
     call = is_call(attributes)
-    provider = _text(attributes, _PROVIDERS)
     return Description(
         _TYPES.get(operation, OperationType.GENERAL),
-        operation if call else _text(attributes, _NAMES) or span_name,
-        None if provider is None else provider.lower(),
-        _text(attributes, _MODELS),
+        operation if call else _text(attributes, _NAMES) or clean(span_name, MAX_NAME),
+        provider_of(attributes),
+        model_of(attributes),
         call,
     )
 
@@ -121,14 +131,30 @@ def _operation(attributes: Attributes) -> str | None:
     """The span's `gen_ai.operation.name`, or the nearest one to its OpenInference kind."""
     operation = attributes.get(names.GEN_AI_OPERATION)
     if isinstance(operation, str) and operation:
-        return operation
+        return clean(operation, MAX_NAME)
     kind = attributes.get(names.OPENINFERENCE_KIND)
     return None if kind is None else _OPERATIONS.get(str(kind).upper())
 
 
+def provider_of(attributes: Attributes) -> str | None:
+    """The provider that the span names."""
+    provider = _text(attributes, _PROVIDERS)
+    return None if provider is None else provider.lower()
+
+
 def model_of(attributes: Attributes) -> str | None:
     """The model that the span names, asked for or answering."""
-    return _text(attributes, _MODELS)
+    asked = attributes.get(names.GEN_AI_MODEL) or _asked_for(attributes.get("llm.invocation_parameters"))
+    return clean(asked, MAX_NAME) if isinstance(asked, str) else _text(attributes, _MODELS)
+
+
+def _asked_for(parameters: object) -> str | None:
+    """OpenInference keeps the model asked for in the call's parameters alone, which are JSON."""
+    try:
+        found = msgspec.json.decode(parameters, type=_Parameters) if isinstance(parameters, str) else None
+    except msgspec.MsgspecError:
+        return None
+    return None if found is None else found.model
 
 
 def usage_of(attributes: Attributes) -> Usage | None:

@@ -17,10 +17,13 @@ from midspan.core.statistics import (
     Labels,
     Running,
     Series,
+    estimate_errors,
+    stage_times,
 )
 
 if TYPE_CHECKING:
     from midspan.core.registry import Registry
+    from midspan.core.state import State
 
 COMMON = (names.OPERATION_TYPE, names.OPERATION_NAME, names.GEN_AI_PROVIDER, names.GEN_AI_MODEL)
 
@@ -42,8 +45,10 @@ class Reading:
     def of(cls, registry: Registry) -> Reading:
         """Read `registry` at its own clock's time."""
         now = registry.clock()
+        # In this order: what ends in between is then counted once, in one of both.
+        states = registry.uncounted()
         statistics = registry.statistics
-        running, updates = statistics.running(registry.running(), now)
+        running, updates = statistics.running(states, now)
         return cls(now, statistics.series(), running, updates, dict(statistics.suppressed))
 
     def each_running(self) -> Iterator[tuple[Series, Running]]:
@@ -67,13 +72,17 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class HistogramMetric:
-    """One distribution in seconds; `read` gives a histogram for each label set that has one."""
+    """One distribution in seconds; `read` gives a histogram for each label set that has one.
+
+    `measured` is what an ended operation adds to it: values, each with the labels beyond the common ones.
+    """
 
     name: str
     help: str
     labels: tuple[str, ...]
     buckets: tuple[float, ...]
     read: Callable[[Reading], Iterable[HistogramPoint]]
+    measured: Callable[[Series, State], Iterable[Point]]
     unit: str = "s"
 
 
@@ -161,6 +170,22 @@ def _first_chunk(reading: Reading) -> Iterator[HistogramPoint]:
             yield series.labels, series.first_chunk.copy()
 
 
+def _measured_duration(_: Series, state: State) -> tuple[Point, ...]:
+    return (((state.status,), state.duration),)
+
+
+def _measured_stages(series: Series, state: State) -> list[Point]:
+    return [((stage,), seconds) for stage, seconds in stage_times(series, state)]
+
+
+def _measured_first_chunk(_: Series, state: State) -> tuple[Point, ...]:
+    return () if state.time_to_first_chunk is None else (((), state.time_to_first_chunk),)
+
+
+def _measured_estimate(_: Series, state: State) -> list[Point]:
+    return [((method,), seconds) for method, seconds in estimate_errors(state)]
+
+
 METRICS: tuple[Metric, ...] = (
     Metric("midspan.operation.active", "updown", "{operation}", "Operations running now.", (*COMMON, names.STAGE), _active),
     Metric("midspan.operation.started", "counter", "{operation}", "Operations started.", COMMON, _started),
@@ -180,8 +205,8 @@ METRICS: tuple[Metric, ...] = (
 )  # fmt: skip
 
 HISTOGRAMS: tuple[HistogramMetric, ...] = (
-    HistogramMetric("midspan.operation.duration", "Duration of ended operations, by status.", (*COMMON, names.STATUS), DURATION_BUCKETS, _histograms("durations")),
-    HistogramMetric("midspan.stage.duration", "Time spent in each stage, of operations longer than one second.", (*COMMON, names.STAGE), STAGE_BUCKETS, _histograms("stage_durations")),
-    HistogramMetric("midspan.time_to_first_chunk", "Time from the start to the first chunk of the answer.", COMMON, FIRST_CHUNK_BUCKETS, _first_chunk),
-    HistogramMetric("midspan.estimate.error", "How far the first estimate of the remaining time was off.", (*COMMON, names.ESTIMATE_METHOD), ESTIMATE_BUCKETS, _histograms("estimate_errors")),
+    HistogramMetric("midspan.operation.duration", "Duration of ended operations, by status.", (*COMMON, names.STATUS), DURATION_BUCKETS, _histograms("durations"), _measured_duration),
+    HistogramMetric("midspan.stage.duration", "Time spent in each stage, of operations longer than one second.", (*COMMON, names.STAGE), STAGE_BUCKETS, _histograms("stage_durations"), _measured_stages),
+    HistogramMetric("midspan.time_to_first_chunk", "Time from the start to the first chunk of the answer.", COMMON, FIRST_CHUNK_BUCKETS, _first_chunk, _measured_first_chunk),
+    HistogramMetric("midspan.estimate.error", "How far the first estimate of the remaining time was off.", (*COMMON, names.ESTIMATE_METHOD), ESTIMATE_BUCKETS, _histograms("estimate_errors"), _measured_estimate),
 )  # fmt: skip

@@ -119,7 +119,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One accepted change in an operation's history. `type` is start, update, stage or end."""
+    """One accepted change in an operation's history. `type` is start, update, stage, stall, resume or end."""
 
     sequence: int
     type: str

@@ -19,7 +19,7 @@ class Processor(Protocol):
         ...
 
     def on_update(self, state: State) -> None:
-        """A stage or status changed, or the pulse saw progress."""
+        """A stage or status changed, or the pulse saw progress, a stall (`state.stalled`) or the end of one."""
         ...
 
     def on_end(self, state: State) -> None:

@@ -5,9 +5,11 @@ No lock is held while anything outside is called.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from weakref import WeakSet
 
 from midspan.core import estimate, failures, transitions
 from midspan.core.operation import ErrorInfo, Operation, Owner, Status
@@ -20,6 +22,13 @@ from midspan.core.subscription import Subscription
 
 DEFAULT_STALL_AFTER = 60.0
 MAX_CHILDREN = 10_000
+TOLD_FROM = 1.0
+"""Seconds: an operation as old as that is told of, if nothing has changed since its start too."""
+MAX_UNSETTLED = 128
+
+
+class AlreadyRunningError(ValueError):
+    """Two running operations cannot have the same id."""
 
 
 class Registry:
@@ -36,16 +45,19 @@ class Registry:
         self.clock = clock
         self.owner = owner
         self.stall_after = dict(stall_after or {})
-        self.statistics = Statistics()
-        self.retention = Retention(limits or Limits())
+        self._statistics = Statistics()
+        self._retention = Retention(limits or Limits())
         self.eager = False
         self._lock = threading.Lock()
+        self._settling = threading.Lock()
         self._running: dict[str, State] = {}
+        self._ended: dict[str, State] = {}
         self._by_span: dict[str, str] = {}
         self._processors: tuple[Processor, ...] = ()
         self._subscriptions: tuple[Subscription, ...] = ()
         # Filled inside the garbage collector, where nothing else may be done (design section 2, rule 9).
         self._dropped: deque[tuple[State, Status, str]] = deque()
+        _registries.add(self)
 
     def configure(
         self,
@@ -55,23 +67,25 @@ class Registry:
         owner: Owner | None = None,
     ) -> None:
         """Settings that were read after the registry was made; they hold for operations to come."""
-        self.retention.limits = limits
+        self._retention.limits = limits
         self.stall_after = dict(stall_after)
         self.owner = owner or self.owner
 
     # --- what happens -------------------------------------------------------------------------
 
     def add(self, state: State) -> None:
-        """Register an operation. Raises ValueError when one with this id is still running."""
+        """Register an operation. Raises AlreadyRunningError (a ValueError) when one with this id is still running."""
         self.reap()
+        if state.operation_id in self._ended:
+            self.settle()
         with self._lock:
             if state.operation_id in self._running:
-                raise ValueError(f"operation {state.operation_id!r} is already running")
+                raise AlreadyRunningError(f"operation {state.operation_id!r} is already running")
             self._running[state.operation_id] = state
-            crowded = len(self._running) > self.retention.limits.running
-        self.retention.remove(state.operation_id)
+            crowded = len(self._running) > self._retention.limits.running
+        self._retention.remove(state.operation_id)
         self._adopt_by_parent(state)
-        self.statistics.start(state)
+        self._statistics.start(state)
         self._tell("on_start", state)
         if self._subscriptions:
             self._offer(state)
@@ -124,15 +138,16 @@ class Registry:
         if change == transitions.NONE:
             return False
         self._tell("on_end", state)
-        self.statistics.end(state, now)
-        self.retention.add(snapshot(state, now, self.owner), now)
         self._forget_running(state)
         self._offer(state)
+        if len(self._ended) >= MAX_UNSETTLED:
+            self.settle()
         return True
 
     def _forget_running(self, state: State) -> None:
         with self._lock:
             self._running.pop(state.operation_id, None)
+            self._ended[state.operation_id] = state
             if state.span_id is not None:
                 self._by_span.pop(state.span_id, None)
         parent = self._running.get(state.parent_id) if state.parent_id else None
@@ -143,6 +158,36 @@ class Registry:
                     parent.progressed_at = state.ended_at or parent.progressed_at
                     parent.sequence += 1
 
+    def settle(self) -> None:
+        """Count and store what has ended: by the pulse, or by whoever reads, so that the ending call does not wait."""
+        if not self._ended:
+            return
+        with self._settling:
+            for state in list(self._ended.values()):
+                try:
+                    self._store(state)
+                except Exception:
+                    failures.report("registry")
+                with self._lock:
+                    self._ended.pop(state.operation_id, None)
+
+    def _store(self, state: State) -> None:
+        at = state.ended_at or state.updated_at
+        self._statistics.end(state, at)
+        self._retention.add(snapshot(state, at, self.owner), at)
+
+    @property
+    def statistics(self) -> Statistics:
+        """The counters, with everything that has ended so far."""
+        self.settle()
+        return self._statistics
+
+    @property
+    def retention(self) -> Retention:
+        """The ended operations that are kept."""
+        self.settle()
+        return self._retention
+
     def drop(self, state: State, status: Status, reason: str) -> None:
         """Note that an operation's handle was lost. Safe inside the garbage collector; the pulse ends it."""
         self._dropped.append((state, status, reason))
@@ -151,7 +196,10 @@ class Registry:
         """End what `drop` has noted."""
         while self._dropped:
             state, status, reason = self._dropped.popleft()
-            self.end(state, status, reason)
+            try:
+                self.end(state, status, reason)
+            except Exception:
+                failures.report("registry")
 
     def bind_span(self, state: State, trace_id: str, span_id: str, sampled: bool = True) -> None:
         """Make an operation findable by its span (hex ids); an exemplar points to sampled ones only."""
@@ -161,17 +209,26 @@ class Registry:
                 self._by_span[span_id] = state.operation_id
 
     def pulse(self, now: float) -> None:
-        """Publish what has changed quietly, end what was dropped, and forget what is too old."""
+        """Publish quiet changes, notice what stalls or moves again, end what was dropped, forget what is too old."""
         self.reap()
         for state in self.running():
             with state.lock:
                 transitions.absorb(state, now)
+                # Asked here first, because a call for each of thousands of operations takes longer than the rest.
+                if (now - state.progressed_at > state.stall_after) is not state.stalled:
+                    transitions.notice(state, now)
+            is_new = not state.told and now - state.created_at >= TOLD_FROM
+            if is_new:
+                state.told = True
             if state.sequence != state.published:
                 state.published = state.sequence
                 _first_estimate(state, now)
                 self._tell("on_update", state)
                 self._offer(state)
-        self.retention.expire(now)
+            elif is_new:
+                self._tell("on_update", state)
+        self.settle()
+        self._retention.expire(now)
 
     # --- who is told --------------------------------------------------------------------------
 
@@ -225,6 +282,11 @@ class Registry:
         with self._lock:
             return list(self._running.values())
 
+    def uncounted(self) -> list[State]:
+        """The live states that the statistics do not contain yet: those running, and those that have just ended."""
+        with self._lock:
+            return [*self._running.values(), *self._ended.values()]
+
     def state(self, operation_id: str) -> State | None:
         """The live state of a running operation."""
         return self._running.get(operation_id)
@@ -232,15 +294,20 @@ class Registry:
     def get(self, operation_id: str) -> Operation | None:
         """An operation's snapshot, running or ended, or None when it is not known."""
         self.reap()
-        state = self._running.get(operation_id)
+        state = self._running.get(operation_id) or self._ended.get(operation_id)
         if state is not None:
             return snapshot(state, self.clock(), self.owner)
-        return self.retention.get(operation_id)
+        return self._retention.get(operation_id)
 
     def by_span(self, span_id: str) -> Operation | None:
         """The running operation of a span (hex id)."""
         operation_id = self._by_span.get(span_id)
         return None if operation_id is None else self.get(operation_id)
+
+    def state_of_span(self, span_id: str) -> State | None:
+        """The live state of the running operation of a span (hex id)."""
+        operation_id = self._by_span.get(span_id)
+        return None if operation_id is None else self._running.get(operation_id)
 
     def operations(
         self,
@@ -251,10 +318,11 @@ class Registry:
     ) -> list[Operation]:
         """Snapshots of running and ended operations, newest first, that match every given filter."""
         self.reap()
+        self.settle()
         now = self.clock()
         found = [snapshot(state, now, self.owner) for state in self.running()]
         seen = {operation.operation_id for operation in found}
-        found += [kept for kept in self.retention.all() if kept.operation_id not in seen]
+        found += [kept for kept in self._retention.all() if kept.operation_id not in seen]
         wanted_statuses, wanted_types = _as_set(statuses), _as_set(operation_types)
         chosen = [
             operation
@@ -267,30 +335,52 @@ class Registry:
 
     def remove(self, operation_id: str) -> bool:
         """Forget an ended operation; False when no such one is kept."""
-        return self.retention.remove(operation_id)
+        self.settle()
+        return self._retention.remove(operation_id)
 
     def cleanup(self, older_than: float = 0.0, statuses: Iterable[str] | None = None) -> int:
         """Forget operations that ended more than `older_than` seconds ago; returns how many."""
+        self.settle()
         before, wanted = self.clock() - older_than, _as_set(statuses)
-        return self.retention.remove_all(
+        return self._retention.remove_all(
             kept.operation_id
-            for kept in self.retention.all()
+            for kept in self._retention.all()
             if (kept.ended_at or 0.0) <= before and (wanted is None or kept.status in wanted)
         )
 
     def clear(self) -> None:
         """Forget every operation, running ones too, and every count."""
         self._running = {}
+        self._ended = {}
         self._by_span = {}
         self._dropped.clear()
-        self.retention = Retention(self.retention.limits)
-        self.statistics = Statistics()
+        self._retention = Retention(self._retention.limits)
+        self._statistics = Statistics()
 
     def forked(self) -> None:
         """In a forked child: what runs belongs to the parent, and its threads may have held any lock."""
         self._lock = threading.Lock()
+        self._settling = threading.Lock()
+        for state in self._running.values():
+            transitions.leave_to_parent(state, self.clock())
+        for subscription in self._subscriptions:
+            subscription.forked()
         self._set_subscriptions(())
         self.clear()
+
+
+_registries: WeakSet[Registry] = WeakSet()
+
+
+def _forked() -> None:
+    for registry in list(_registries):
+        try:
+            registry.forked()
+        except Exception:
+            failures.report("fork")
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def _first_estimate(state: State, now: float) -> None:

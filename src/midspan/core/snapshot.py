@@ -12,6 +12,7 @@ from midspan.core.state import State
 from midspan.core.transitions import absorb
 
 ENDED_EVENTS = 8
+MILESTONES = frozenset({"start", "stage", "end"})
 
 _NO_CANCEL = Cancel()
 _SAME = """
@@ -120,11 +121,11 @@ def _history(state: State) -> tuple[Event, ...]:
 
 
 def _milestones(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """At most 8 rows of an ended operation: its stages and its ending first, then the latest updates."""
-    chosen = [row for row in rows if row[1] != "update"][-ENDED_EVENTS:]
+    """At most 8 rows of an ended operation: its stages and its ending first, then the latest others."""
+    chosen = [row for row in rows if row[1] in MILESTONES][-ENDED_EVENTS:]
     room = ENDED_EVENTS - len(chosen)
-    updates = [row for row in rows if row[1] == "update"]
-    return sorted(chosen + updates[len(updates) - room :] if room else chosen, key=_sequence)
+    others = [row for row in rows if row[1] not in MILESTONES]
+    return sorted(chosen + others[len(others) - room :] if room else chosen, key=_sequence)
 
 
 def _sequence(row: tuple[Any, ...]) -> int:

@@ -37,6 +37,7 @@ class State:
     """Facts about one operation, from its registration to its end.
 
     The defaults stand on the class: most operations set a third of the fields, and making one is in every call's way.
+    `stalled` is what readers were told last, `told` that they heard of the operation when it was a second old.
     """
 
     status: Status = Status.PENDING
@@ -66,6 +67,8 @@ class State:
     ended_at: float | None = None
     deadline_at: float | None = None
     stall_after: float = 60.0
+    stalled: bool = False
+    told: bool = False
     sample_due: float = 0.0
     samples: deque[tuple[float, float]] | None = None
     first_estimate: tuple[float, float, str] | None = None

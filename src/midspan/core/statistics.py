@@ -13,10 +13,13 @@ from midspan.core import estimate
 from midspan.core.operation import Status
 from midspan.core.stages import metric_stage
 from midspan.core.state import State
+from midspan.core.text import MAX_NAME, clean
 
 MAX_SERIES = 300
 MAX_ERROR_TYPES = 20
 MAX_MODELS = 50
+MAX_PAIRS = 1_300
+"""Pairs of a label set and one more label: with an `other` and an empty one for each set, under the SDK's 2,000."""
 OTHER = "other"
 STAGE_DURATION_FROM = 1.0
 
@@ -76,11 +79,33 @@ class Labels(NamedTuple):
     model: str
 
 
+class Pairs:
+    """Values of one more label beside the label sets, each with those that it came with; too many become `other`."""
+
+    __slots__ = ("_reason", "_seen", "suppressed")
+
+    def __init__(self, suppressed: Counter[str], reason: str) -> None:
+        self.suppressed = suppressed
+        self._reason = reason
+        self._seen: set[tuple[Labels, str]] = set()
+
+    def label(self, labels: Labels, value: str) -> str:
+        """The value, or `other`; asked again it answers the same."""
+        pair = labels, value
+        if pair not in self._seen:
+            if len(self._seen) >= MAX_PAIRS:
+                self.suppressed[self._reason] += 1
+                return OTHER
+            self._seen.add(pair)
+        return value
+
+
 class Series:
     """Everything counted for one label set since the process started."""
 
-    def __init__(self, labels: Labels) -> None:
+    def __init__(self, labels: Labels, stages: Pairs) -> None:
         self.labels = labels
+        self._stages = stages
         self.started = 0
         self.updates = 0
         self.stall_after = 0.0
@@ -93,6 +118,16 @@ class Series:
         self.stage_durations: dict[str, Histogram] = {}
         self.first_chunk: Histogram | None = None
         self.estimate_errors: dict[str, Histogram] = {}
+
+    def stage(self, stage: str | None) -> str:
+        """A stage as the label of a metric."""
+        label = metric_stage(stage)
+        return label if label in self.stages_seen else self._stages.label(self.labels, label)
+
+    @property
+    def suppressed(self) -> Counter[str]:
+        """What the limits have replaced, by reason: of all label sets together."""
+        return self._stages.suppressed
 
 
 @dataclass(slots=True)
@@ -107,9 +142,9 @@ class Running:
     stalled: int = 0
     past_deadline: int = 0
 
-    def add(self, state: State, now: float) -> None:
-        """Take one running operation into the sums."""
-        self.active[metric_stage(state.stage)] += 1
+    def add(self, state: State, stage: str, now: float) -> None:
+        """Take one running operation into the sums; `stage` is its label."""
+        self.active[stage] += 1
         value, _ = estimate.progress(state)
         if value is not None:
             self.progress_sum += value
@@ -120,7 +155,7 @@ class Running:
         if self.oldest_progress is None or moved < self.oldest_progress:
             self.oldest_progress = moved
         self.stalled += estimate.stalled(state, now)
-        self.past_deadline += state.deadline_at is not None and now > state.deadline_at
+        self.past_deadline += estimate.past_deadline(state, now) or False
 
 
 class Statistics:
@@ -132,6 +167,8 @@ class Statistics:
         self._models: set[str] = set()
         self._error_types: set[str] = set()
         self.suppressed: Counter[str] = Counter()
+        self._stages = Pairs(self.suppressed, "stages")
+        self._errors = Pairs(self.suppressed, "error_types")
 
     def start(self, state: State) -> None:
         """Count a started operation; its label set is fixed from now on."""
@@ -145,10 +182,11 @@ class Statistics:
     def _series_of(self, labels: Labels) -> Series:
         series = self._series.get(labels)
         if series is None:
-            if len(self._series) >= MAX_SERIES:
+            labels = Labels(*(clean(label, MAX_NAME) for label in labels))
+            if labels not in self._series and len(self._series) >= MAX_SERIES:
                 self.suppressed["label_sets"] += 1
                 labels = Labels(OTHER, OTHER, OTHER, OTHER)
-            series = self._series.setdefault(labels, Series(labels))
+            series = self._series.setdefault(labels, Series(labels, self._stages))
         return series
 
     def _bounded(self, value: str, seen: set[str], limit: int, reason: str) -> str:
@@ -166,12 +204,13 @@ class Statistics:
         if series is None:
             return
         with self._lock:
-            series.attempts[self._error_label(error_type)] += 1
+            series.attempts[self._error_label(series, error_type)] += 1
 
-    def _error_label(self, error_type: str | None) -> str:
+    def _error_label(self, series: Series, error_type: str | None) -> str:
         if not error_type:
             return ""
-        return self._bounded(error_type, self._error_types, MAX_ERROR_TYPES, "error_types")
+        known = self._bounded(clean(error_type, MAX_NAME), self._error_types, MAX_ERROR_TYPES, "error_types")
+        return known if known == OTHER else self._errors.label(series.labels, known)
 
     def end(self, state: State, now: float) -> None:
         """Count an ended operation: status, error, tokens, and its durations."""
@@ -187,10 +226,10 @@ class Statistics:
             state.series = None  # counted: `running` leaves it out
 
     def _count_error(self, series: Series, state: State) -> None:
-        error_type = state.error.type if state.error is not None else None
+        label = self._error_label(series, state.error.type if state.error is not None else None)
+        series.attempts[label] += 1
         if state.status is Status.FAILED:
-            series.failures[self._error_label(error_type or "unknown")] += 1
-        series.attempts[self._error_label(error_type)] += 1
+            series.failures[label or "unknown"] += 1
 
     def series(self) -> list[Series]:
         """All label sets so far, oldest first."""
@@ -209,11 +248,12 @@ class Statistics:
         for state, series in uncounted:
             updates[series.labels] += state.updates
             if state.ended_at is None:
-                series.stages_seen.add(metric_stage(state.stage))
+                stage = series.stage(state.stage)
+                series.stages_seen.add(stage)
                 found = sums.get(series.labels)
                 if found is None:
                     found = sums[series.labels] = Running()
-                found.add(state, now)
+                found.add(state, stage, now)
         return sums, updates
 
 
@@ -231,14 +271,25 @@ def _record_times(series: Series, state: State, now: float) -> None:
         if series.first_chunk is None:
             series.first_chunk = Histogram(FIRST_CHUNK_BUCKETS)
         series.first_chunk.record(state.time_to_first_chunk, state, now)
-    if duration > STAGE_DURATION_FROM:
-        for stage, seconds in state.stage_times:
-            label = metric_stage(stage)
-            _histogram(series.stage_durations, label, STAGE_BUCKETS).record(seconds, state, now)
-    if state.first_estimate is not None and state.status is Status.COMPLETED:
-        at, seconds, method = state.first_estimate
-        error = abs((state.ended_at or now) - at - seconds)
-        _histogram(series.estimate_errors, method, ESTIMATE_BUCKETS).record(error, state, now)
+    for stage, seconds in stage_times(series, state):
+        _histogram(series.stage_durations, stage, STAGE_BUCKETS).record(seconds, state, now)
+    for method, seconds in estimate_errors(state):
+        _histogram(series.estimate_errors, method, ESTIMATE_BUCKETS).record(seconds, state, now)
+
+
+def stage_times(series: Series, state: State) -> list[tuple[str, float]]:
+    """Seconds in each stage, by its label, of an ended operation that took longer than a second."""
+    if state.duration <= STAGE_DURATION_FROM:
+        return []
+    return [(series.stage(stage), max(0.0, seconds)) for stage, seconds in state.stage_times]
+
+
+def estimate_errors(state: State) -> list[tuple[str, float]]:
+    """By how many seconds a completed operation's first estimate was off, with its method, if it had one."""
+    if state.first_estimate is None or state.status is not Status.COMPLETED or state.ended_at is None:
+        return []
+    at, seconds, method = state.first_estimate
+    return [(method, abs(state.ended_at - at - seconds))]
 
 
 def _histogram(into: dict[_Key, Histogram], key: _Key, bounds: tuple[float, ...]) -> Histogram:

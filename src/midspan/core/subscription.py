@@ -105,6 +105,16 @@ class Subscription:
         self._close(self)
         self._wake()
 
+    def forked(self) -> None:
+        """In a forked child: nothing comes any more, and a thread that is not there may have held the lock.
+
+        The wakers belong to the parent's event loops, which they would wake from here.
+        """
+        self._lock, self._ready = threading.Lock(), threading.Event()
+        self._pending, self._wakers = {}, []
+        self.closed = True
+        self._ready.set()
+
     def __enter__(self) -> Self:
         return self
 

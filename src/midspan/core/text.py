@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
+from math import isfinite
 from typing import Any
 
+from midspan.core.bounds import MAX_COUNT
 from midspan.core.operation import RESERVED_IDS
 
 MAX_MESSAGE = 512
@@ -15,12 +18,15 @@ MAX_METADATA_KEYS = 32
 MAX_METADATA_VALUE = 256
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-# C0 and C1 controls, line and paragraph separators, and bidirectional overrides: each can forge a log line or a page.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# C0 and C1 controls, line and paragraph separators, and bidirectional marks: each can forge a log line or a page.
+# Lone surrogates: they cannot be encoded, and one of them in a label would take the whole page of metrics with it.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def clean(text: str, limit: int = MAX_MESSAGE) -> str:
     """The text without control and bidirectional characters, at most `limit` characters long."""
+    if text.__class__ is not str:
+        text = str.__str__(text)
     if len(text) <= limit and text.isascii() and text.isprintable():
         return text
     text = _UNSAFE.sub(" ", text[: limit + 1])
@@ -29,17 +35,40 @@ def clean(text: str, limit: int = MAX_MESSAGE) -> str:
 
 def clean_value(value: object) -> Any:
     """A metadata value that any surface can show: numbers and booleans as they are, the rest as short text."""
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool):
         return value
-    return clean(value if isinstance(value, str) else repr(value), MAX_METADATA_VALUE)
+    if isinstance(value, float) and isfinite(value):
+        return float(value)
+    if isinstance(value, int) and -MAX_COUNT <= value <= MAX_COUNT:
+        return int(value)
+    return clean(described(value), MAX_METADATA_VALUE)
 
 
-def merge_metadata(into: dict[str, Any], data: Mapping[str, Any]) -> int:
+def described(value: object) -> str:
+    """A string as it is, anything else as its repr, and by its type where it has none."""
+    try:
+        return value if isinstance(value, str) else repr(value)
+    except Exception:  # the application's own, or a number of too many digits
+        return f"<{type(value).__name__}>"
+
+
+def clean_metadata(data: Mapping[Any, Any]) -> dict[str, Any]:
+    """The first 32 of `data`, keys and values cleaned."""
+    return {clean(described(key), MAX_NAME): clean_value(data[key]) for key in islice(data, MAX_METADATA_KEYS)}
+
+
+def merge_metadata(into: dict[str, Any], data: Mapping[Any, Any]) -> int:
     """Add `data` to metadata; returns how many keys were dropped because there are 32 already."""
+    taken = clean_metadata(data)
+    return len(data) - len(taken) + merge_clean(into, taken)
+
+
+def merge_clean(into: dict[str, Any], taken: Mapping[str, Any]) -> int:
+    """As `merge_metadata`, for what `clean_metadata` has given."""
     dropped = 0
-    for key, value in data.items():
+    for key, value in taken.items():
         if key in into or len(into) < MAX_METADATA_KEYS:
-            into[clean(key, MAX_NAME)] = clean_value(value)
+            into[key] = value
         else:
             dropped += 1
     return dropped

@@ -6,13 +6,15 @@ a status or an ending: readers are told at once). Terminal is final: a late chan
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from midspan.core.estimate import sample
+from midspan.core.bounds import MAX_AMOUNT, MAX_COUNT, amount, whole_count
+from midspan.core.estimate import sample, stalled
 from midspan.core.operation import ErrorInfo, Stage, Status
 from midspan.core.state import State
-from midspan.core.text import MAX_STAGE, clean, clean_value, merge_metadata
+from midspan.core.text import MAX_STAGE, clean, clean_metadata, merge_clean
 
 NONE, QUIET, LOUD = 0, 1, 2
 Transition = Callable[[State, float], int]
@@ -62,8 +64,12 @@ def update(
 
 
 def _record(state: State, now: float, kind: str) -> None:
-    state.sequence += 1
     state.updated_at = now
+    _remember(state, now, kind)
+
+
+def _remember(state: State, now: float, kind: str) -> None:
+    state.sequence += 1
     state.history.append((state.sequence, kind, now, state.stage, state.floor, state.step, state.message, None))
 
 
@@ -74,7 +80,7 @@ def _drop(state: State) -> int:
 
 def _set_step(state: State, now: float, step: int) -> None:
     total = state.total_steps
-    if step < (state.step or 0) or (total is not None and step > total):
+    if step < (state.step or 0) or step > (MAX_COUNT if total is None else total):
         step = _fitting_step(state, step, total)
     state.step = step
     if total:
@@ -87,9 +93,10 @@ def _set_step(state: State, now: float, step: int) -> None:
 
 def _fitting_step(state: State, step: int, total: int | None) -> int:
     """The step that is shown for one out of range or falling; each is counted."""
-    if step < 0 or (total is not None and step > total):
+    highest = MAX_COUNT if total is None else total
+    if not 0 <= step <= highest:
         state.dropped += 1
-        step = 0 if total is None or step < 0 else total
+        step = 0 if step < 0 else highest
     if state.step is not None and step < state.step and not state.allow_regress:
         state.dropped += 1
         step = state.step
@@ -118,15 +125,16 @@ def _raise_floor(state: State, now: float, value: float) -> None:
 def _set_metadata(state: State, data: Mapping[str, Any]) -> dict[str, Any]:
     if state.metadata is None:
         state.metadata = {}
-    state.dropped += merge_metadata(state.metadata, data)
-    return {key: clean_value(value) for key, value in data.items()}
+    taken = clean_metadata(data)
+    state.dropped += len(data) - len(taken) + merge_clean(state.metadata, taken)
+    return taken
 
 
 def set_total_steps(state: State, total_steps: int) -> int:
     """Declare how many steps there are; the shown progress does not fall when the number grows."""
     if state.ended_at is not None:
         return _drop(state)
-    state.total_steps = max(0, total_steps)
+    state.total_steps = whole_count(total_steps)
     return QUIET
 
 
@@ -134,7 +142,8 @@ def set_total(state: State, total: float | None, unit: str | None = None) -> int
     """Declare how many items there are (`None`: unknown) and what one is called."""
     if state.ended_at is not None:
         return _drop(state)
-    state.total = None if total is None or total < 0 else total
+    state.total = amount(total)
+    state.dropped += state.total is None and total is not None
     state.unit = unit or state.unit
     return QUIET
 
@@ -143,8 +152,10 @@ def advance(state: State, now: float, items: float, outcome: str | None = None) 
     """Add `items` to `completed`; `outcome` is succeeded, failed or cancelled, to count how they ended."""
     if state.ended_at is not None:
         return _drop(state)
+    if not -MAX_AMOUNT <= items <= MAX_AMOUNT:
+        return _drop(state)
     change = start(state, now) or QUIET
-    state.completed = max(0.0, (state.completed or 0.0) + items)
+    state.completed = min(max(0.0, (state.completed or 0.0) + items), MAX_AMOUNT)
     if outcome is not None:
         _count_outcome(state, int(items), outcome)
     if state.total:
@@ -215,6 +226,15 @@ def absorb(state: State, now: float) -> int:
     return QUIET
 
 
+def notice(state: State, now: float) -> int:
+    """A running operation has stalled, or a stalled one moves again: once each, whenever somebody looks."""
+    if stalled(state, now) == state.stalled or state.ended_at is not None:
+        return NONE
+    state.stalled = not state.stalled
+    _remember(state, now, "stall" if state.stalled else "resume")
+    return LOUD
+
+
 def first_chunk(state: State, now: float, stage: str) -> int:
     """The first chunk of the answer is here: its delay in seconds is kept, and `stage` entered."""
     if state.ended_at is None and state.time_to_first_chunk is None:
@@ -232,14 +252,25 @@ def record_usage(
     """Token usage as the server told it: it replaces every estimate."""
     if state.ended_at is not None:
         return _drop(state)
-    state.input_tokens = state.input_tokens if input_tokens is None else input_tokens
+    state.input_tokens = _tokens(state, input_tokens, state.input_tokens)
+    output_tokens = _tokens(state, output_tokens, None)
     if output_tokens is not None:
         state.output_tokens = output_tokens
         state.tokens_reported = True
-    state.reasoning_tokens = state.reasoning_tokens if reasoning_tokens is None else reasoning_tokens
-    state.cached_tokens = state.cached_tokens if cached_tokens is None else cached_tokens
+    state.reasoning_tokens = _tokens(state, reasoning_tokens, state.reasoning_tokens)
+    state.cached_tokens = _tokens(state, cached_tokens, state.cached_tokens)
     state.sequence += 1
     return QUIET
+
+
+def _tokens(state: State, told: int | None, known: int | None) -> int | None:
+    if told is None:
+        return known
+    # A server's JSON may hold anything.
+    if told.__class__ is int and 0 <= told <= MAX_COUNT:
+        return told
+    state.dropped += 1
+    return known
 
 
 def retry(state: State, now: float, attempt: int, stage: str) -> int:
@@ -286,3 +317,14 @@ def end(
     state.ended_at = now
     _record(state, now, "end")
     return LOUD
+
+
+def leave_to_parent(state: State, now: float) -> None:
+    """In a forked child: the operation goes on in the parent. Here it has ended, so that nobody counts it twice.
+
+    The one transition without the lock, which a thread that is not there may have held.
+    """
+    state.lock = threading.Lock()
+    state.warned, state.span = True, None
+    if state.ended_at is None:
+        state.status, state.status_reason, state.ended_at = Status.LOST, "left to the parent process", now

@@ -18,8 +18,9 @@ class MidspanInstrumentor(BaseInstrumentor):
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
-        if kwargs.get("tracer_provider") is not None:
-            instrument(tracer_provider=kwargs["tracer_provider"])
+        providers = {name: kwargs.get(name) for name in ("tracer_provider", "meter_provider")}
+        if any(provider is not None for provider in providers.values()):
+            instrument(**providers)
         elif not runtime().patched:
             pre_instrument()
 

@@ -21,6 +21,7 @@ from midspan.core.state import State
 SERVED_BY = "MIDSPAN_SERVED_BY"
 _AFTER_OTHERS = -100
 
+_before_fork: list[Callable[[], object]] = []
 _after_fork: list[Callable[[], object]] = []
 _at_exit: list[Callable[[], object]] = []
 _registered = False
@@ -32,20 +33,23 @@ def owner() -> Owner:
     return Owner(service=service, instance=uuid4().hex, host=socket.gethostname(), pid=os.getpid())
 
 
-def watch_process(after_fork: Callable[[], object], at_exit: Callable[[], object]) -> None:
-    """Call `after_fork` in a forked child, `at_exit` when the interpreter ends; only the newest pair counts."""
+def watch_process(
+    before_fork: Callable[[], object], after_fork: Callable[[], object], at_exit: Callable[[], object]
+) -> None:
+    """Call `before_fork`, `after_fork` in the child, and `at_exit` at the interpreter's end; only the newest count."""
     global _registered
-    _after_fork[:], _at_exit[:] = [after_fork], [at_exit]
+    _before_fork[:], _after_fork[:], _at_exit[:] = [before_fork], [after_fork], [at_exit]
     if not _registered:
         _registered = True
-        os.register_at_fork(after_in_child=_forked)
+        os.register_at_fork(before=lambda: _call(_before_fork), after_in_child=_forked)
         atexit.register(_exit)
+        _see_multiprocessing()
 
 
 def forget_process() -> None:
     """Nothing to call any more."""
-    _after_fork.clear()
-    _at_exit.clear()
+    for callbacks in (_before_fork, _after_fork, _at_exit):
+        callbacks.clear()
 
 
 def exit_first() -> None:
@@ -60,10 +64,23 @@ def _exit() -> None:
 
 def _forked() -> None:
     _call(_after_fork)
-    # Where `multiprocessing` has forked, the child leaves by its finalizers and never reaches `atexit`.
+    _call([_see_multiprocessing])
+
+
+def _see_multiprocessing() -> None:
+    """A process that `multiprocessing` has forked leaves by its finalizers, and never reaches `atexit`."""
     util: Any = sys.modules.get("multiprocessing.util")
-    if util is not None and _at_exit:
-        util.register_after_fork(_exit, lambda _: util.Finalize(None, _exit, exitpriority=_AFTER_OTHERS))
+    if util is None or not _at_exit:
+        return
+    # In the fork itself: what is registered now is called by the child once it has forgotten its parent's finalizers.
+    util.register_after_fork(_exit, _finalize)
+    if sys.modules["multiprocessing.process"].parent_process() is not None:
+        _finalize(None)
+
+
+def _finalize(_: object) -> None:
+    util: Any = sys.modules["multiprocessing.util"]
+    util.Finalize(None, _exit, exitpriority=_AFTER_OTHERS)
 
 
 def _call(callbacks: list[Callable[[], object]]) -> None:
@@ -75,18 +92,29 @@ def _call(callbacks: list[Callable[[], object]]) -> None:
 
 
 class FirstOperation:
-    """A processor that calls `action` once, when the next operation starts. Many processes never have any."""
+    """A processor that does something once, when the next operation starts. Many processes never have any."""
 
-    def __init__(self, registry: Registry, action: Callable[[], object]) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._actions = [action]
-        registry.add_processor(self)
+        self._actions: list[Callable[[], object]] = []
+
+    def then(self, action: Callable[[], object]) -> None:
+        """Call `action` as well; twice is once. Within an action: right after it."""
+        if action not in self._actions:
+            self._actions.append(action)
+        self._registry.remove_processor(self)
+        self._registry.add_processor(self)
+
+    def forget(self) -> None:
+        """Call nothing."""
+        self._registry.remove_processor(self)
+        self._actions = []
 
     def on_start(self, state: State) -> None:
         """Processor: the first operation."""
-        if self._actions:
-            self._registry.remove_processor(self)
-            self._actions.pop()()
+        while self._actions:
+            self._actions.pop(0)()
+        self._registry.remove_processor(self)
 
     def on_update(self, state: State) -> None:
         """Processor: nothing to do."""
@@ -108,7 +136,7 @@ def serving_process() -> int | None:
     """The other living process that serves the API of this run, if there is one."""
     named = os.environ.get(SERVED_BY, "")
     pid = int(named) if named.isdecimal() else os.getpid()
-    return None if pid == os.getpid() or not _is_alive(pid) else pid
+    return None if pid == os.getpid() or not is_alive(pid) else pid
 
 
 def claim_serving(pid: int | None) -> None:
@@ -119,7 +147,8 @@ def claim_serving(pid: int | None) -> None:
         os.environ[SERVED_BY] = str(pid)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """True while a process of this number exists, one that nobody has waited for yet too."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -15,9 +15,14 @@ WATCHED_SECONDS = 0.1
 class Pulse:
     """Beats ten times a second while somebody watches, else once. A daemon thread: it keeps no process alive."""
 
-    def __init__(self, registry: Registry, each_beat: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        each_beat: Callable[[], object] | None = None,
+        after_beat: Callable[[], object] | None = None,
+    ) -> None:
         self._registry = registry
-        self._each_beat = each_beat
+        self._steps = (each_beat, self._publish, after_beat)
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -43,12 +48,15 @@ class Pulse:
 
     def beat(self) -> None:
         """One beat, in the calling thread."""
-        try:
-            if self._each_beat is not None:
-                self._each_beat()
-            self._registry.pulse(self._registry.clock())
-        except Exception:
-            failures.report("pulse")
+        for step in self._steps:
+            try:
+                if step is not None:
+                    step()
+            except Exception:
+                failures.report("pulse")
+
+    def _publish(self) -> None:
+        self._registry.pulse(self._registry.clock())
 
     def _run(self) -> None:
         stopped = self._stopped

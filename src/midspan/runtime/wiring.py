@@ -16,21 +16,23 @@ from midspan import settings as settings_module
 from midspan.core import failures
 from midspan.core.retention import Limits
 from midspan.runtime import process
+from midspan.runtime.exporters import configure_exporters
 from midspan.runtime.feed import Feed, inherited_pipe
 from midspan.runtime.pulse import Pulse
+from midspan.runtime.recording import Recording
 from midspan.settings import Settings, SettingsError
+from midspan.sources.attachment import MirrorAttachment
+from midspan.telemetry.metering import Metering
 from midspan.tracking.clock import steady_clock
-from midspan.tracking.tracker import ProgressRegistry, get_progress_registry, no_span
+from midspan.tracking.tracker import ProgressRegistry, get_progress_registry
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
     from prometheus_client import CollectorRegistry
     from starlette.applications import Starlette
 
     from midspan.server.embedded import EmbeddedServer
-    from midspan.telemetry.spans import SpanRecorder
-
-SERVED_BY = "MIDSPAN_SERVED_BY"
 
 
 class Runtime:
@@ -39,8 +41,11 @@ class Runtime:
     def __init__(self, registry: ProgressRegistry) -> None:
         self.registry = registry
         self.settings = Settings()
-        self.pulse = Pulse(registry, steady_clock.correct)
-        self.recorder: SpanRecorder | None = None
+        self.mirror = MirrorAttachment(registry)
+        self.metering = Metering(registry)
+        self.recording = Recording(registry)
+        self.pulse = Pulse(registry, self._beat, self.recording.flush)
+        self.first_operation = process.FirstOperation(registry)
         self.server: EmbeddedServer | None = None
         self.metrics_server: EmbeddedServer | None = None
         self.feed: Feed | None = None
@@ -56,21 +61,23 @@ class Runtime:
 
     def live(self) -> None:
         """Start the pulse, and see to fork and exit."""
-        process.watch_process(self.forked, self.close)
+        process.watch_process(self.settle, self.forked, self.close)
         self.pulse.start()
+        # By then the application has set up its telemetry: our end has to come before that of its tracer provider.
+        self.first_operation.then(process.exit_first)
 
     def record_spans(self, tracer_provider: TracerProvider | None) -> None:
-        """Spans and their events, to the given provider or to the global one."""
-        if self.recorder is not None:
-            if tracer_provider is None:
-                return
-            self.registry.remove_processor(self.recorder)
-        from midspan.telemetry.spans import SpanRecorder
+        """Spans and progress events, spans to the given provider or to the global one."""
+        self.recording.start(self.settings, tracer_provider)
 
-        events = "span" in self.settings.events
-        self.recorder = SpanRecorder(self.registry, tracer_provider=tracer_provider, events=events)
-        self.registry.add_processor(self.recorder)
-        self.registry.attach = self.recorder.attach
+    def mirror_spans(self, tracer_provider: TracerProvider | None) -> None:
+        """Other tools' spans become operations, those of the given provider too."""
+        self.mirror.attach(tracer_provider)
+
+    def _beat(self) -> None:
+        steady_clock.correct()
+        self.mirror.look()
+        self.metering.look()
 
     def patch(self) -> None:
         """Hooks on the providers' own modules, applied when (and if) the app imports them."""
@@ -81,24 +88,36 @@ class Runtime:
         self.patched = True
 
     def serve(self) -> None:
-        """The API, unless another process of the same run serves already. Raises ValueError for an unsafe address."""
+        """What the settings ask to be served, unless another process of the same run serves already.
+
+        Raises ValueError for an unsafe address.
+        """
+        if self.settings.server is None and self.settings.metrics is None:
+            return
+        if process.serving_process() is not None:
+            self.first_operation.then(self._say_who_serves)
+            return
+        self._serve_api()
+        self._serve_metrics()
+        process.claim_serving(os.getpid())
+
+    def _say_who_serves(self) -> None:
+        failures.logger.warning(
+            "midspan: process %s of this run serves the API; operations of process %s are not seen there",
+            process.serving_process(),
+            os.getpid(),
+        )
+
+    def _serve_api(self) -> None:
         address = self.settings.server
         if address is None or self.server is not None:
-            return
-        if SERVED_BY in os.environ:
-            failures.logger.warning(
-                "midspan: process %s of this run serves the API; operations of process %s are not seen there",
-                os.environ[SERVED_BY],
-                os.getpid(),
-            )
             return
         from midspan.server.embedded import EmbeddedServer
 
         self.server = EmbeddedServer(self.app, address.host, address.port, token=self.token())
         self.server.start()
-        os.environ[SERVED_BY] = str(os.getpid())
 
-    def serve_metrics(self) -> None:
+    def _serve_metrics(self) -> None:
         """`/metrics` and the probes on an address of their own, for whoever may reach it."""
         address = self.settings.metrics
         if address is None or self.metrics_server is not None:
@@ -143,9 +162,9 @@ class Runtime:
 
     def send_feed(self) -> None:
         """Tell `midspan run`, when that is our parent, what happens here."""
-        descriptor = inherited_pipe(os.environ)
-        if descriptor is not None and self.feed is None:
-            self.feed = Feed(self.registry, descriptor)
+        pipe = inherited_pipe(os.environ)
+        if pipe is not None and self.feed is None:
+            self.feed = Feed(self.registry, pipe)
             self.feed.start(None if self.server is None else self.server.url)
 
     # --- switching off ------------------------------------------------------------------------
@@ -157,16 +176,16 @@ class Runtime:
 
             midspan_instrumentation.undo()
             self.patched = False
-        if self.recorder is not None:
-            self.registry.remove_processor(self.recorder)
-            self.recorder = None
-        self.registry.attach = no_span
+        self.recording.stop()
+        self.mirror.detach()
+        self.metering.detach()
 
     def stop(self) -> None:
         """End the threads and the server."""
+        self.first_operation.forget()
         self.pulse.stop()
-        if self.server is not None:
-            os.environ.pop(SERVED_BY, None)
+        if self.server is not None or self.metrics_server is not None:
+            process.claim_serving(None)
         for server in (self.server, self.metrics_server):
             if server is not None:
                 server.stop()
@@ -183,19 +202,46 @@ class Runtime:
         except Exception:
             failures.report("exit")
 
-    def forked(self) -> None:
-        """In a forked child: nothing that runs here is ours, and no thread has survived."""
-        self.registry.forked()
+    def settle(self) -> None:
+        """Before a fork: a child could never import what a thread of ours has half imported."""
         for server in (self.server, self.metrics_server):
             if server is not None:
-                server.abandon()
+                server.settle()
+
+    def forked(self) -> None:
+        """In a forked child, where no thread has survived: they are started anew with the first operation, if any.
+
+        The registry has seen to itself already.
+        """
+        for inherited in (self.server, self.metrics_server, self.feed):
+            if inherited is not None:
+                inherited.abandon()
         self.feed = self.server = self.metrics_server = None
         self.registry.owner = process.owner()
+        self.mirror.forked()
+        self.metering.forked()
+        self.recording.forked()
         self.pulse.forked()
+        self.first_operation.forget()
+        self.first_operation.then(self._awake)
+
+    def _awake(self) -> None:
+        self.pulse.start()
+        self.serve()
+        process.exit_first()
 
 
 _lock = threading.RLock()
 _runtime: Runtime | None = None
+
+
+def _forked() -> None:
+    """A thread that is not there in the child may have held the lock."""
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def runtime() -> Runtime:
@@ -214,6 +260,7 @@ def instrument(
     server: str | None = None,
     stall_after: str | None = None,
     tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
 ) -> None:
     """See the LLM calls of this process from now on; a second call only changes the settings it names.
 
@@ -225,13 +272,12 @@ def instrument(
     if providers is not None:
         parsed["providers"] = tuple(providers)
     settings = settings_module.load()
-    switch_on(dataclasses.replace(settings, **parsed), tracer_provider)  # pyright: ignore[reportArgumentType]
+    switch_on(dataclasses.replace(settings, **parsed), tracer_provider, meter_provider)  # pyright: ignore[reportArgumentType]
 
 
 def check(settings: Settings) -> None:
     """Raises SettingsError for what only shows when it is used: a provider nobody knows, an address without a token."""
     import midspan_instrumentation
-
     from midspan.server.addresses import is_loopback
 
     known = midspan_instrumentation.provider_names()
@@ -248,7 +294,11 @@ def check(settings: Settings) -> None:
         )
 
 
-def switch_on(settings: Settings, tracer_provider: TracerProvider | None = None) -> None:
+def switch_on(
+    settings: Settings,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+) -> None:
     """Start what the settings ask for; nothing when they are disabled."""
     if not settings.enabled:
         return
@@ -257,10 +307,11 @@ def switch_on(settings: Settings, tracer_provider: TracerProvider | None = None)
         alive = runtime()
         alive.configure(settings)
         alive.record_spans(tracer_provider)
+        alive.mirror_spans(tracer_provider)
+        alive.metering.attach(meter_provider, genai=settings.genai_metrics)
         alive.patch()
         alive.live()
         alive.serve()
-        alive.serve_metrics()
 
 
 def uninstrument() -> None:
@@ -302,7 +353,7 @@ def boot() -> None:
     try:
         settings = settings_module.load()
         if settings.enabled:
-            _configure_exporters()
+            configure_exporters()
             switch_on(settings)
             runtime().send_feed()
     except Exception as error:
@@ -329,21 +380,3 @@ def _give_up(error: Exception) -> None:
         failures.logger.error("midspan is off: %s", error)
         return
     failures.report("start")
-
-
-def _configure_exporters() -> None:
-    """Build OpenTelemetry's providers when the environment names an exporter or an endpoint, and else leave them.
-
-    A provider set here would make the app's own `set_tracer_provider` a no-op.
-    """
-    chosen = any(
-        name.startswith("OTEL_") and name.endswith(("_EXPORTER", "_ENDPOINT")) and value not in ("", "none")
-        for name, value in os.environ.items()
-    )
-    if not chosen or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return
-    from importlib.metadata import entry_points
-
-    for group in ("opentelemetry_distro", "opentelemetry_configurator"):
-        for entry_point in list(entry_points(group=group))[:1]:
-            entry_point.load()().configure()

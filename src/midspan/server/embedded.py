@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from midspan.core import failures
@@ -14,10 +15,14 @@ from midspan.server.addresses import Address, is_loopback, listen
 from midspan.server.tokens import Tokens
 
 if TYPE_CHECKING:
+    import asyncio
+
     import uvicorn
     from starlette.types import ASGIApp
 
 GRACE_SECONDS = 1
+SETTLE_SECONDS = 5.0
+_SILENCED = {"uvicorn.error": logging.CRITICAL + 1, "uvicorn.access": logging.CRITICAL + 1, "asyncio": logging.ERROR}
 
 
 class EmbeddedServer:
@@ -47,6 +52,8 @@ class EmbeddedServer:
         self._thread: threading.Thread | None = None
         self._server: uvicorn.Server | None = None
         self._stopping = False
+        self._silence = ExitStack()
+        self._imported = threading.Event()
 
     @property
     def url(self) -> str:
@@ -70,16 +77,33 @@ class EmbeddedServer:
         try:
             from opentelemetry.instrumentation.utils import suppress_instrumentation
 
+            # Where the app has the default disposition, our write to a closed connection would end it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
             # What is asked of us is not the application's traffic: no spans for it.
-            with listener, suppress_instrumentation():
-                server = self._server = _uvicorn_server(self._build())
+            with listener, suppress_instrumentation(), self._silence:
+                server = self._server = _uvicorn_server(self._build(), self._note_imported)
                 # `stop` may have come before there was a server to tell it to.
                 if self._stopping:
                     server.should_exit = True
-                with _silenced("uvicorn.error"), _silenced("uvicorn.access"), _silenced("asyncio", logging.WARNING):
-                    server.run(sockets=[listener])
+                for name, below in _SILENCED.items():
+                    self._silence.enter_context(_silenced(name, below))
+                server.run(sockets=[listener])
         except Exception:
             failures.report("server")
+        finally:
+            self._imported.set()
+
+    async def _note_imported(self) -> None:
+        """Told by uvicorn once it serves: some of its modules are imported as late as that, and anyio's when used."""
+        from anyio import lowlevel
+
+        await lowlevel.checkpoint()
+        self._imported.set()
+
+    def settle(self, timeout: float = SETTLE_SECONDS) -> None:
+        """Wait until the thread has imported what it needs, and holds no lock of the import system any more."""
+        if self._thread not in (None, threading.current_thread()) and not self._imported.is_set():
+            self._imported.wait(timeout)
 
     def stop(self, timeout: float = 5.0) -> None:
         """Stop serving and wait for the thread, at most `timeout` seconds. Does nothing when not running."""
@@ -90,13 +114,29 @@ class EmbeddedServer:
             self._thread.join(timeout)
 
     def abandon(self) -> None:
-        """In a forked child: let go of the parent's listening socket; the thread is not there."""
-        listener, self._socket, self._thread, self._server = self._socket, None, None, None
+        """In a forked child: let go of the parent's sockets; the thread is not there.
+
+        Only the descriptors are closed: its event loop shares what it waits for with the parent's.
+        """
+        server, listener = self._server, self._socket
+        self._socket = self._thread = self._server = None
         if listener is not None:
             listener.close()
+        for connection in list(server.server_state.connections) if server is not None else ():
+            _close_only(getattr(connection, "transport", None))
+        # A thread to come may get the ident of the one that was silenced.
+        self._silence.close()
 
 
-def _uvicorn_server(app: ASGIApp) -> uvicorn.Server:
+def _close_only(transport: asyncio.Transport | None) -> None:
+    wrapped = None if transport is None else transport.get_extra_info("socket")
+    # asyncio hands out a wrapper that cannot be closed. Held open here, the connection would outlive the parent.
+    connected: object = getattr(wrapped, "_sock", None)
+    if isinstance(connected, socket.socket):
+        connected.close()
+
+
+def _uvicorn_server(app: ASGIApp, notify: Callable[[], Awaitable[None]]) -> uvicorn.Server:
     import uvicorn
 
     # `access_log=False` would take the handlers from the access log of an app that runs uvicorn too.
@@ -112,12 +152,13 @@ def _uvicorn_server(app: ASGIApp) -> uvicorn.Server:
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        callback_notify=notify,
     )
     return uvicorn.Server(config)
 
 
 @contextmanager
-def _silenced(name: str, below: int = logging.CRITICAL + 1) -> Generator[None]:
+def _silenced(name: str, below: int) -> Generator[None]:
     """What this thread logs to the logger `name` below a level does not come out; other threads' records do."""
     logger, here = logging.getLogger(name), threading.get_ident()
 

@@ -52,12 +52,20 @@ class MidspanCollector(Collector):
         return [*plain, *(_histogram_family(row) for row in HISTOGRAMS), _build_info()]
 
     def collect(self) -> Iterable[Metric]:
-        """Every family of the table, ordered by name, its samples by their labels."""
+        """Every family of the table, ordered by name, its samples by their labels; none that cannot be read.
+
+        It may be the application's own page: no family of ours takes another one with it.
+        """
+        return _guarded(lambda: sorted(self._families(), key=_name))
+
+    def _families(self) -> Iterable[Metric]:
         reading = Reading.of(self._registry)
-        families: list[Metric] = [_build_info(), *self._read_live(reading.now)]
-        families += [self._read(row, reading) for row in METRICS]
-        families += [_read_histogram(row, reading) for row in HISTOGRAMS]
-        return sorted(families, key=_name)
+        yield _build_info()
+        yield from self._read_live(reading.now)
+        for row in METRICS:
+            yield from _guarded(lambda row=row: [self._read(row, reading)])
+        for row in HISTOGRAMS:
+            yield from _guarded(lambda row=row: [_read_histogram(row, reading)])
 
     def _read(self, row: metrics.Metric, reading: Reading) -> Metric:
         points = _guarded(lambda: row.read(reading))

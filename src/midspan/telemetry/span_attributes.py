@@ -13,20 +13,6 @@ from midspan.core.state import State
 
 Attributes = dict[str, AttributeValue]
 
-# Spans that stand around LLM calls: the progress of one of the calls inside does not belong on them.
-_AROUND_CALLS = frozenset({"create_agent", "invoke_agent", "invoke_workflow", "execute_tool", "plan", "retrieval"})
-_OPENINFERENCE_CALLS = frozenset({"LLM", "EMBEDDING"})
-
-
-def is_call(attributes: Mapping[str, object]) -> bool:
-    """True for the attributes of a span that some tool has made for one LLM call, and nobody has taken yet."""
-    if names.OPERATION_ID in attributes:
-        return False
-    operation = attributes.get(names.GEN_AI_OPERATION)
-    if operation is not None:
-        return operation not in _AROUND_CALLS
-    return str(attributes.get(names.OPENINFERENCE_KIND)).upper() in _OPENINFERENCE_CALLS
-
 
 def span_name(state: State) -> str:
     """`{gen_ai.operation.name} {gen_ai.request.model}` of an instrumented call, else the operation's own name."""
@@ -99,6 +85,9 @@ def of_update(state: State, now: float) -> Attributes:
                 names.CHUNK_COUNT: state.chunks,
                 names.TOKENS_OUTPUT: state.output_tokens,
                 names.REMAINING_TIME: seconds,
+                names.STALLED: state.stalled or None,
+                names.PAST_DEADLINE: estimate.past_deadline(state, now),
+                names.WILL_MISS_DEADLINE: estimate.will_miss_deadline(state, seconds, now),
             }
         )
 
@@ -114,6 +103,20 @@ def of_end(state: State) -> Attributes:
             names.STEP_INDEX: state.step,
             names.MESSAGE: state.message,
             names.TOKENS_OUTPUT: state.output_tokens,
+            names.PAST_DEADLINE: estimate.past_deadline(state, state.updated_at),
+        }
+    )
+
+
+def common(state: State) -> Attributes:
+    """What every log record says about its operation: the labels of its metrics, and its id."""
+    return _known(
+        {
+            names.OPERATION_ID: state.operation_id,
+            names.OPERATION_TYPE: state.operation_type,
+            names.OPERATION_NAME: state.name,
+            names.GEN_AI_PROVIDER: state.provider,
+            names.GEN_AI_MODEL: state.model,
         }
     )
 

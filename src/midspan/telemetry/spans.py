@@ -13,13 +13,15 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from midspan.core import failures, names
+from midspan.core import failures, genai, names
 from midspan.core import operation as core
-from midspan.core.registry import Registry
+from midspan.core.registry import TOLD_FROM, Registry
 from midspan.core.state import State
 from midspan.telemetry import span_attributes
+from midspan.telemetry.event_queue import EventQueue
+from midspan.telemetry.rationing import Ration, is_told
 from midspan.telemetry.scope import package_version
-from midspan.telemetry.span_record import SpanRecord, is_told, nanoseconds
+from midspan.telemetry.span_record import SpanRecord, nanoseconds
 
 _NOTHING: Final = nullcontext[None]()
 
@@ -30,7 +32,7 @@ class SpanRecorder:
     The span of an instrumented call is decided at its first `attach`, or else at its end: the current span if that is
     another tool's span of this very call, and one of our own otherwise. Any other operation has its own from its start.
     Without `tracer_provider` the global one is used, also when the application sets it later. `events` False leaves out
-    the span events.
+    the span events; `queue` gets the same events for other ways.
     """
 
     def __init__(
@@ -39,25 +41,29 @@ class SpanRecorder:
         *,
         tracer_provider: trace.TracerProvider | None = None,
         events: bool = True,
+        queue: EventQueue | None = None,
     ) -> None:
         self._registry = registry
         self._provider = tracer_provider
         self._events = events
+        self._queue = queue
         self._tracer: trace.Tracer | None = None
 
     def on_start(self, state: State) -> None:
         """Start the span of an operation that is not an instrumented call."""
         record = _record_of(state)
-        if not state.span_deferred and record.claim():
+        # An operation read from another tool's span has that one; a call that joins it decides again.
+        if not state.span_deferred and state.span_id is None and record.claim():
             self._decide(state, record, otel_context.get_current())
 
     def on_update(self, state: State) -> None:
-        """Write a span event, if it is this change's turn."""
+        """Tell how far the operation is, if it is this change's turn."""
         record = state.span
-        if self._events and isinstance(record, SpanRecord) and record.span is not None:
-            now = self._registry.clock()
-            if is_told(state, now):
-                record.update(state, now)
+        if isinstance(record, SpanRecord) and (self._events or self._queue is not None):
+            clock = self._registry.clock
+            if is_told(state, clock()):
+                with record.lock:
+                    self._tell(state, record, clock())
 
     def on_end(self, state: State) -> None:
         """Write how it ended, and end the span if it is our own."""
@@ -85,6 +91,10 @@ class SpanRecorder:
 
     def _decide(self, state: State, record: SpanRecord, context: Context | None) -> None:
         foreign = _call_span(context) if state.span_deferred else None
+        if foreign is None and state.span_id is not None:
+            if not record.place(None, own=False):
+                self._finish(state, record)
+            return
         span = self._start(state, record, context) if foreign is None else foreign
         self._bind(state, span, context, own=foreign is None)
         if foreign is not None and span.is_recording():
@@ -128,17 +138,41 @@ class SpanRecorder:
 
     def _finish(self, state: State, record: SpanRecord) -> None:
         span, record.span = record.span, None
-        if span is None or not span.is_recording():
-            return
         at = state.ended_at or self._registry.clock()
-        if record.own:
-            span.set_attributes(span_attributes.final_own(state, record.begun_with))
-        else:
-            span.set_attributes(span_attributes.final(state))
-        if self._events and is_told(state, at):
-            record.end(span, state, at)
-        if record.own:
+        if span is not None and span.is_recording():
+            given = span_attributes.final_own(state, record.begun_with) if record.own else span_attributes.final(state)
+            span.set_attributes(given)
+        if is_told(state, at):
+            self._tell_end(state, record, span, at)
+        if span is not None and record.own and span.is_recording():
             _end(span, state, at)
+
+    def _tell(self, state: State, record: SpanRecord, now: float) -> None:
+        span = record.span
+        queue = self._queue if self._queue is not None and self._queue.wanted else None
+        written = self._events and span is not None and span.is_recording()
+        if record.closed or not (written or queue):
+            return
+        if record.ration is None:
+            record.ration = Ration()
+        if record.ration.due(state, now):
+            events = record.ration.take(state, now)
+            if self._events and (record.decided or state.span_id is None):
+                record.write(span, events)
+            if queue is not None:
+                queue.put(state, span, events)
+
+    def _tell_end(self, state: State, record: SpanRecord, span: Span | None, at: float) -> None:
+        queue = self._queue if self._queue is not None and self._queue.look() else None
+        written = self._events and span is not None and span.is_recording()
+        if not (written or queue):
+            return
+        events = (record.ration or Ration()).finish(state, at)
+        if written:
+            record.write(span, events)
+        if queue is not None:
+            # Of a short operation only the failure itself goes out.
+            queue.put(state, span, events if at - state.created_at >= TOLD_FROM else events[-1:])
 
 
 def _end(span: Span, state: State, at: float) -> None:
@@ -164,7 +198,7 @@ def _call_span(context: Context | None) -> Span | None:
     attributes = getattr(span, "attributes", None)
     if not isinstance(attributes, Mapping):
         return None
-    return span if span_attributes.is_call(cast("Mapping[str, object]", attributes)) else None
+    return span if genai.is_call(cast("Mapping[str, object]", attributes)) else None
 
 
 class _Current(AbstractContextManager[None]):

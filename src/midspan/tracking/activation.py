@@ -7,6 +7,8 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from midspan.core import failures
+
 if TYPE_CHECKING:
     from midspan.tracking.tracker import ProgressTracker
 
@@ -25,7 +27,10 @@ class Activation(AbstractContextManager[None]):
 
     def __enter__(self) -> None:
         self._token = current_tracker.set(self._tracker)
-        self._span.__enter__()
+        try:
+            self._span.__enter__()
+        except Exception:
+            failures.report("spans")
 
     def __exit__(
         self,
@@ -33,7 +38,10 @@ class Activation(AbstractContextManager[None]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._span.__exit__(None, None, None)
+        try:
+            self._span.__exit__(None, None, None)
+        except Exception:
+            failures.report("spans")
         if self._token is not None:
             # Left in another context than entered (a `with` inside an async generator): nothing to restore there.
             with suppress(ValueError):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 from datetime import UTC, datetime
+from typing import cast
+
+from midspan.core.bounds import MAX_TIME, moment
 
 _ids: list[str] = []
 # A forked child must not give out what its parent has in store.
@@ -25,7 +29,7 @@ def text(name: str, value: object) -> str:
     """A string, or TypeError."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
-    return value
+    return str.__str__(value)
 
 
 def whole(name: str, value: object) -> int:
@@ -41,13 +45,19 @@ def number(name: str, value: object) -> float:
     convert = getattr(value, "__float__", None)
     if convert is None:
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    return float(convert())
+    try:
+        return float(convert())
+    except OverflowError:
+        return math.inf if cast("int", value) > 0 else -math.inf
 
 
 def deadline(value: float | datetime | None, now: float) -> float | None:
-    """Seconds from now, or a datetime (naive: local time), as Unix seconds."""
+    """Seconds from now, or a datetime (naive: local time), as Unix seconds that every surface can show."""
     if value is None:
         return None
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).timestamp()
-    return now + number("deadline", value)
+    if not isinstance(value, datetime):
+        return moment(now + number("deadline", value))
+    try:
+        return moment(value.astimezone(UTC).timestamp())
+    except (OverflowError, ValueError, OSError):  # at the ends of the calendar
+        return MAX_TIME if value.year > 1970 else 0.0

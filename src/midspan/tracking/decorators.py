@@ -243,9 +243,7 @@ def _named(bound: inspect.BoundArguments, signature: inspect.Signature) -> dict[
 
 
 def _llm_options(given: Mapping[str, Any], metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    captured = {
-        name: given[name] for name in LLM_PARAMETERS if isinstance(given.get(name), (int, float))
-    }
+    captured = {name: given[name] for name in LLM_PARAMETERS if isinstance(given.get(name), (int, float))}
     options: dict[str, Any] = {name: given[name] for name in ("model", "provider") if isinstance(given.get(name), str)}
     options["metadata"] = {**captured, **metadata}
     options["attributes"] = {f"gen_ai.request.{name}": value for name, value in captured.items()}

@@ -83,23 +83,24 @@ class Reporter:
 
     def __call__(self, item: object) -> ProgressEvent:
         """The event of one yielded value: a dict, None, or anything else, which is then its status."""
-        fraction, status, data = _parts(item)
-        if fraction is not None:
-            self._shown = max(self._shown, min(1.0, max(0.0, fraction)))
-        self._write(fraction, status, data)
+        status, data = None, dict[str, Any]()
+        try:
+            fraction, status, data = _parts(item)
+            if fraction is not None:
+                self._shown = max(self._shown, min(1.0, max(0.0, fraction)))
+            self._write(fraction, status, data)
+        except Exception:
+            failures.report("progress")
+            # What was yielded may hold the caller's result.
+            data = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
         return ProgressEvent(self._shown, status, data)
 
     def _write(self, fraction: float | None, status: str | None, data: Mapping[str, Any]) -> None:
         # A result is content: it is the caller's, and not kept.
         kept = {key: value for key, value in data.items() if key != RESULT}
-        try:
-            self._tracker.apply(
-                lambda state, now: transitions.update(state, now, None, status, fraction, kept)
-            )
-            known, _ = estimate.progress(self._tracker.state)
-            self._shown = max(self._shown, known or 0.0)
-        except Exception:
-            failures.report("progress")
+        self._tracker.apply(lambda state, now: transitions.update(state, now, None, status, fraction, kept))
+        known, _ = estimate.progress(self._tracker.state)
+        self._shown = max(self._shown, known or 0.0)
 
 
 def _parts(item: object) -> tuple[float | None, str | None, dict[str, Any]]:

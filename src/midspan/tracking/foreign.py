@@ -18,18 +18,24 @@ REMEMBERED: Final = 10_000
 class OngoingCall(Protocol):
     """A call of an instrumented SDK method."""
 
-    tracker: ProgressTracker
+    @property
+    def tracker(self) -> ProgressTracker:
+        """What writes the call's operation."""
+        ...
 
 
 current_call: ContextVar[OngoingCall | None] = ContextVar("midspan_current_call", default=None)
 """The instrumented call whose SDK method runs in this context."""
 
+last_call: ContextVar[float | None] = ContextVar("midspan_last_call", default=None)
+"""Start (Unix seconds) of the newest call that started in this context, ended or not."""
+
 
 class ForeignSpans(Protocol):
     """What knows the operations of other tools' spans; see `ProgressRegistry.foreign`. Its methods raise nothing."""
 
-    def take(self) -> State | None:
-        """The operation of the current span, if that is an LLM call's and nobody has taken it: the caller writes it."""
+    def take(self, operation_type: str) -> State | None:
+        """The operation of the current span, if that is of a call like this and nobody's yet: the caller writes it."""
         ...
 
     def around(self, tracker: ProgressTracker | None) -> str | None:

@@ -13,6 +13,7 @@ from midspan.core.state import Counts, State
 from midspan.core.text import MAX_NAME, clean
 from midspan.tracking.activation import current_tracker
 from midspan.tracking.arguments import new_id
+from midspan.tracking.foreign import current_call, last_call
 from midspan.tracking.outcome import Outcome, error_info, outcome_of
 from midspan.tracking.switches import suppressed
 from midspan.tracking.tracker import ProgressRegistry, ProgressTracker, get_progress_registry
@@ -24,6 +25,7 @@ __all__ = [
     "Stage",
     "abandoned",
     "attached",
+    "current_call",
     "error_info",
     "logger",
     "outcome_of",
@@ -99,16 +101,25 @@ def start_call(
     """
     registry = get_progress_registry()
     now = registry.clock()
-    state = State(new_id(), operation_type, operation, now)
-    parent = current_tracker.get()
-    state.parent_id = None if parent is None else parent.operation_id
+    # The span of another tool for this very call may have begun its operation already.
+    begun = None
+    if registry.foreign is not None:
+        begun = registry.foreign.take(operation_type)
+        last_call.set(now)
+    state = State(new_id(), operation_type, operation, now) if begun is None else begun
+    if begun is None:
+        state.parent_id = registry.around(current_tracker.get())
     state.provider, state.model = provider, None if model is None else clean(model, MAX_NAME)
     state.stall_after = registry.stall_limit(operation_type) if stream or timeout is None else timeout
     state.max_tokens = max_tokens if stream else None
     state.attributes, state.span_deferred = attributes, True
-    transitions.enter_stage(state, now, Stage.SENDING_REQUEST)
+    with state.lock:
+        transitions.enter_stage(state, now, Stage.SENDING_REQUEST)
     tracker = CallTracker.of_call(registry, state)
-    registry.add(state)
+    if begun is None:
+        registry.add(state)
+    else:
+        registry.publish(state, transitions.LOUD)
     return tracker
 
 

@@ -15,9 +15,7 @@ T = TypeVar("T")
 
 
 @overload
-def track(
-    items: Iterable[T], name: str = ..., total: float | None = ..., unit: str | None = ...
-) -> Iterator[T]: ...
+def track(items: Iterable[T], name: str = ..., total: float | None = ..., unit: str | None = ...) -> Iterator[T]: ...
 @overload
 def track(
     items: AsyncIterable[T], name: str = ..., total: float | None = ..., unit: str | None = ...
@@ -75,5 +73,8 @@ async def _async_loop(items: AsyncIterable[T], size: float | None) -> AsyncItera
 
 def _left(tracker: ProgressTracker, handed_out: int, size: float | None) -> None:
     """The loop was left in the middle of an item; with the last one everything has been handed out."""
-    if size is not None and handed_out >= size:
-        tracker.registry.drop(tracker.state, Status.COMPLETED, "closed at the last item")
+    try:
+        if size is not None and handed_out >= size:
+            tracker.registry.drop(tracker.state, Status.COMPLETED, "closed at the last item")
+    except Exception:
+        failures.report("track")

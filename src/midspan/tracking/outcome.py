@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from midspan.core.operation import ErrorInfo, Status
-from midspan.core.text import MAX_NAME, clean
+from midspan.core.text import MAX_NAME, clean, described
 
 MAX_RESULT_BYTES = 64 * 1024
 _CANCELLATIONS = (asyncio.CancelledError, concurrent.futures.CancelledError)
@@ -41,10 +41,10 @@ def outcome_of(error: BaseException | None) -> Outcome:
 def error_info(error: BaseException | str) -> ErrorInfo:
     """`error.type` as the conventions want it (module and qualified name, builtins bare), and the first line."""
     if not isinstance(error, BaseException):
-        return ErrorInfo(type="error", message=clean(str(error)))
+        return ErrorInfo(type="error", message=clean(described(error)))
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    lines = str(error).splitlines()
+    lines = _printed(error).splitlines()
     return ErrorInfo(type=clean(name, MAX_NAME), message=clean(lines[0]) if lines else None)
 
 
@@ -52,6 +52,16 @@ def kept_result(result: object) -> object:
     """The result as plain JSON values, or its shortened repr when it is no JSON or larger than 64 KiB."""
     try:
         encoded = msgspec.json.encode(result)
-    except (TypeError, ValueError, OverflowError):
-        return clean(repr(result))
-    return msgspec.json.decode(encoded) if len(encoded) <= MAX_RESULT_BYTES else clean(repr(result))
+        plain = msgspec.json.decode(encoded) if len(encoded) <= MAX_RESULT_BYTES else None
+        # Kept as msgpack, which has no numbers of more than 64 bits.
+        msgspec.msgpack.encode(plain)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return clean(described(result))
+    return clean(described(result)) if plain is None else plain
+
+
+def _printed(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # the application's own
+        return ""

@@ -5,15 +5,18 @@ Longer than its aim: the two classes make each other, and a cycle of modules wou
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 from midspan.core import failures, transitions
-from midspan.core.operation import ErrorInfo, Operation, Status
-from midspan.core.registry import Registry
+from midspan.core.bounds import amount, whole_count
+from midspan.core.operation import Operation, Status
+from midspan.core.registry import AlreadyRunningError, Registry
 from midspan.core.retention import Limits
 from midspan.core.snapshot import revive, snapshot
 from midspan.core.stages import STANDARD_PLAN
@@ -25,7 +28,8 @@ from midspan.tracking.activation import Activation, current_tracker
 from midspan.tracking.arguments import deadline as read_deadline
 from midspan.tracking.arguments import new_id, number, text, whole
 from midspan.tracking.clock import steady_clock
-from midspan.tracking.outcome import error_info, kept_result, outcome_of
+from midspan.tracking.foreign import ForeignSpans, SpanClaims
+from midspan.tracking.outcome import Outcome, error_info, kept_result, outcome_of
 
 
 class ProgressTracker:
@@ -59,33 +63,48 @@ class ProgressTracker:
         span_deferred: bool = False,
         registry: ProgressRegistry | None = None,
     ) -> None:
-        self._registry = get_progress_registry() if registry is None else registry
-        self._entered: list[Activation] = []
-        now = self._registry.clock()
-        kind = clean(str(text("operation_type", operation_type)), MAX_NAME)
-        state = self._state = State(
-            new_id() if operation_id is None else check_id(operation_id),
-            kind,
-            kind if name is None else clean(text("name", name), MAX_NAME),
-            now,
-        )
-        state.total_steps = None if total_steps is None else max(0, whole("total_steps", total_steps))
-        state.total = None if total is None else number("total", total)
-        state.unit, state.provider, state.model = unit, provider, model
-        state.parent_id = _parent_id(parent)
-        state.expected_children, state.weight = expect_children, weight
-        state.deadline_at = read_deadline(deadline, now)
-        state.allow_regress = allow_regress
-        state.stall_after = self._registry.stall_limit(kind) if stall_after is None else stall_after
-        state.span_deferred = span_deferred
-        state.plan = STANDARD_PLAN if kind == "llm_request" else None
-        if metadata:
-            state.metadata = {}
-            merge_metadata(state.metadata, metadata)
-        self._registry.add(state)
+        registry = self._registry = get_progress_registry() if registry is None else registry
+        self._entered: list[AbstractContextManager[object]] = []
+        kind = str(text("operation_type", operation_type))
+        title = kind if name is None else text("name", name)
+        steps = None if total_steps is None else whole_count(whole("total_steps", total_steps))
+        items = None if total is None else amount(number("total", total))
+        limit = None if stall_after is None else number("stall_after", stall_after)
+        children = whole_count(whole("expect_children", expect_children))
+        share = amount(number("weight", weight))
+        if deadline is not None and not isinstance(deadline, datetime):
+            deadline = number("deadline", deadline)
+        if operation_id is not None:
+            check_id(operation_id)
+        if isinstance(parent, str):
+            check_id(parent)
+        state = None
+        try:
+            now = registry.clock()
+            kind = clean(kind, MAX_NAME)
+            state = State(operation_id or new_id(), kind, clean(title, MAX_NAME), now)
+            state.total_steps, state.total = steps, items
+            state.unit, state.provider, state.model = _word(unit), _word(provider), _word(model)
+            state.parent_id = _parent_id(parent, registry)
+            state.expected_children, state.weight = children, 1.0 if share is None else share
+            state.deadline_at = read_deadline(deadline, now)
+            state.allow_regress = allow_regress
+            state.stall_after = registry.stall_limit(kind) if limit is None or limit != limit else limit
+            state.span_deferred = span_deferred
+            state.plan = STANDARD_PLAN if kind == "llm_request" else None
+            if metadata:
+                state.metadata = {}
+                merge_metadata(state.metadata, metadata)
+            registry.add(state)
+        except AlreadyRunningError:
+            raise
+        except Exception:
+            failures.report("tracker")
+        # After a failure of ours the handle is one that nobody sees.
+        self._state = State(operation_id or uuid4().hex, kind, title, time.time()) if state is None else state
 
     @classmethod
-    def of(cls, registry: ProgressRegistry, state: State) -> ProgressTracker:
+    def of(cls, registry: ProgressRegistry, state: State) -> Self:
         """A handle to an operation that is registered already."""
         tracker = cls.__new__(cls)
         tracker._registry, tracker._state, tracker._entered = registry, state, []
@@ -221,30 +240,23 @@ class ProgressTracker:
 
     def complete(self, message: str | None = None, result: object = None) -> None:
         """End as completed, with progress 1.0 unless its item counts say otherwise (seed S0-30)."""
-        self._end(Status.COMPLETED, message=message, result=result)
+        self._end(lambda: Outcome(Status.COMPLETED), message, result)
 
     def fail(self, error: BaseException | str = "failed", message: str | None = None) -> None:
         """End as failed. The error's type and first line are kept, never its traceback."""
-        self._end(Status.FAILED, message=message, error=error_info(error))
+        self._end(lambda: Outcome(Status.FAILED, None, error_info(error)), message)
 
     def cancel(self, reason: str | None = None) -> None:
         """End as cancelled: that is not a failure."""
-        self._end(Status.CANCELLED, reason=None if reason is None else clean(str(reason)))
+        self._end(lambda: Outcome(Status.CANCELLED, None if reason is None else clean(str(reason))))
 
     def end_with(self, error: BaseException | None) -> None:
         """End as the way a body of code was left says: completed, failed or cancelled."""
-        outcome = outcome_of(error)
-        self._end(outcome.status, outcome.reason, error=outcome.error)
+        self._end(lambda: outcome_of(error))
 
-    def _end(
-        self,
-        status: Status,
-        reason: str | None = None,
-        message: str | None = None,
-        error: ErrorInfo | None = None,
-        result: object = None,
-    ) -> None:
+    def _end(self, find: Callable[[], Outcome], message: str | None = None, result: object = None) -> None:
         try:
+            status, reason, error = find()
             kept = None if result is None else kept_result(result)
             if not self._registry.end(self._state, status, reason, message, error, kept):
                 self._warn_once()
@@ -259,9 +271,12 @@ class ProgressTracker:
 
     def __enter__(self) -> Self:
         self.start()
-        activation = Activation(self, self._registry.attach(self._state))
-        activation.__enter__()
-        self._entered.append(activation)
+        try:
+            activation = self.activate()
+            activation.__enter__()
+            self._entered.append(activation)
+        except Exception:
+            failures.report("tracker")
         return self
 
     def __exit__(
@@ -270,9 +285,12 @@ class ProgressTracker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._entered:
-            self._entered.pop().__exit__(kind, error, trace)
-        if not self.is_ended:
+        try:
+            if self._entered:
+                self._entered.pop().__exit__(kind, error, trace)
+        except Exception:
+            failures.report("tracker")
+        if not self._state.is_ended:
             self.end_with(error)
 
     async def __aenter__(self) -> Self:
@@ -291,11 +309,14 @@ class ProgressTracker:
         return f"<ProgressTracker {state.operation_id} {state.name} {state.status}>"
 
 
-def _parent_id(parent: ProgressTracker | str | None) -> str | None:
+def _word(value: str | None) -> str | None:
+    return None if value is None else clean(str(value), MAX_NAME)
+
+
+def _parent_id(parent: ProgressTracker | str | None, registry: ProgressRegistry) -> str | None:
     if isinstance(parent, str):
         return check_id(parent)
-    tracker = current_tracker.get() if parent is None else parent
-    return None if tracker is None else tracker.operation_id
+    return registry.around(current_tracker.get()) if parent is None else parent.operation_id
 
 
 def no_span(state: State) -> AbstractContextManager[object]:
@@ -315,6 +336,8 @@ class ProgressRegistry(Registry):
     ) -> None:
         super().__init__(clock=clock, limits=limits, stall_after=stall_after)
         self.attach: Callable[[State], AbstractContextManager[object]] = no_span
+        self.foreign: ForeignSpans | None = None
+        self.span_claims = SpanClaims()
 
     def create_tracker(
         self,
@@ -325,6 +348,12 @@ class ProgressRegistry(Registry):
     ) -> ProgressTracker:
         """A new tracker, registered here (seed S0-35); `options` are those of `ProgressTracker`."""
         return ProgressTracker(operation_id, operation_type, total_steps, registry=self, **options)
+
+    def around(self, tracker: ProgressTracker | None) -> str | None:
+        """The id of the operation around the running code, of which `tracker` is the current one."""
+        if self.foreign is not None:
+            return self.foreign.around(tracker)
+        return None if tracker is None else tracker.operation_id
 
     def get_tracker(self, operation_id: str) -> ProgressTracker | None:
         """A handle to a running or an ended operation (seed S0-17); None when it is not known."""

@@ -60,9 +60,7 @@ class Worker:
 
     def start_thread(self) -> None:
         """Run the call in a thread of its own; an awaitable that it returns is run in a loop of that thread."""
-        self._thread = threading.Thread(
-            target=self._context.run, args=(self._run,), name="midspan-stream", daemon=True
-        )
+        self._thread = threading.Thread(target=self._context.run, args=(self._run,), name="midspan-stream", daemon=True)
         self._thread.start()
 
     def start_task(self) -> None:

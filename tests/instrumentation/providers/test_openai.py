@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from typing import Any
 
 import openai
 import pytest
+from openai.resources.chat import Completions
 from openai.types.chat import ChatCompletionChunk
-from openai.types.responses import ResponseTextDeltaEvent
 
 from midspan.core.operation import ErrorInfo, Operation, Status
 from midspan.core.state import State
@@ -17,12 +18,21 @@ from midspan.testing import Captured
 from midspan.tracking.tracker import get_progress_registry
 from midspan_instrumentation.provider import Failure, Reading, Server, Usage
 from midspan_instrumentation.providers import openai as provider
+from tests.fakes.openai_calls import ANSWERS, STREAMS
 from tests.fakes.openai_server import CONTENT, FakeOpenAI
 from tests.instrumentation.conftest import NO_TLS, MakeAsync
 
 CANARY = "canary-7f3a"
 MESSAGES: Any = [{"role": "user", "content": CANARY}]
 USAGE = Usage(input=7, output=3, reasoning=1, cached=2)
+
+
+has_responses = pytest.mark.skipif(
+    not any(case.name == "responses.create" for case in ANSWERS), reason="this version of the SDK has no responses"
+)
+
+
+STREAM = next(case for case in STREAMS if case.name == "chat.stream")
 
 
 @pytest.fixture
@@ -36,6 +46,10 @@ def the_operation(seen: Captured) -> Operation:
     return operation
 
 
+@pytest.mark.skipif(
+    "max_completion_tokens" not in inspect.signature(Completions.create).parameters,
+    reason="this version of the SDK has no max_completion_tokens",
+)
 def test_a_request_is_read_without_its_content(client: openai.OpenAI, states: list[State], server: FakeOpenAI) -> None:
     client.chat.completions.create(
         model="ok",
@@ -71,6 +85,7 @@ def test_a_request_is_read_without_its_content(client: openai.OpenAI, states: li
     assert states[0].stall_after == 12.5
 
 
+@has_responses
 def test_a_streamed_request_says_so(client: openai.OpenAI, states: list[State]) -> None:
     list(client.responses.create(model="ok", input=CANARY, stream=True, max_output_tokens=9))
     attributes = states[0].attributes or {}
@@ -94,6 +109,7 @@ def test_embeddings_are_an_operation_type_of_their_own(
     assert attributes["gen_ai.request.encoding_formats"] == ("float",)
 
 
+@has_responses
 def test_no_content_is_kept_anywhere(client: openai.OpenAI, seen: Captured, states: list[State]) -> None:
     list(client.chat.completions.create(model="ok", messages=MESSAGES, stream=True, user=CANARY))
     client.responses.create(model="ok", input=CANARY, instructions=CANARY)
@@ -142,6 +158,7 @@ def test_odd_chunks_reach_the_application_and_are_counted(client: openai.OpenAI,
     assert operation.tokens.input == 7
 
 
+@has_responses
 def test_a_failed_response_fails_the_operation_though_the_sdk_raises_nothing(
     client: openai.OpenAI, seen: Captured
 ) -> None:
@@ -161,7 +178,9 @@ def test_an_error_in_a_chat_stream_fails_as_the_sdk_raises_it(client: openai.Ope
     assert (operation.status, operation.error.type) == (Status.FAILED, "openai.APIError")
 
 
-@pytest.mark.parametrize(("api", "reason"), [("chat", "length"), ("responses", "max_output_tokens")])
+@pytest.mark.parametrize(
+    ("api", "reason"), [("chat", "length"), pytest.param("responses", "max_output_tokens", marks=has_responses)]
+)
 def test_an_answer_cut_at_its_limit_is_completed_with_the_reason(
     api: str, reason: str, client: openai.OpenAI, seen: Captured, states: list[State]
 ) -> None:
@@ -180,6 +199,32 @@ def test_azure_has_a_name_of_its_own(server: FakeOpenAI, seen: Captured) -> None
         client.chat.completions.create(model="ok", messages=MESSAGES)
     operation = the_operation(seen)
     assert (operation.provider, operation.status) == ("azure.ai.openai", Status.COMPLETED)
+
+
+def test_an_async_azure_client_is_seen_streaming(server: FakeOpenAI, seen: Captured) -> None:
+    async def run() -> int:
+        own = openai.DefaultAsyncHttpxClient(verify=NO_TLS)
+        endpoint = f"http://127.0.0.1:{server.port}"
+        async with openai.AsyncAzureOpenAI(
+            api_key="x", api_version="1", azure_endpoint=endpoint, http_client=own
+        ) as client:
+            stream = await client.chat.completions.create(model="ok", messages=MESSAGES, stream=True)
+            return len([chunk async for chunk in stream])
+
+    assert asyncio.run(run()) == 5
+    operation = the_operation(seen)
+    assert (operation.provider, operation.chunks, operation.status) == ("azure.ai.openai", 5, Status.COMPLETED)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_older_completions_are_seen(stream: bool, client: openai.OpenAI, seen: Captured) -> None:
+    result: Any = client.completions.create(model="ok", prompt=CANARY, stream=stream)  # type: ignore[call-overload]
+    if stream:
+        assert len(list(result)) == 4
+    operation = the_operation(seen)
+    assert (operation.name, operation.status) == ("text_completion", Status.COMPLETED)
+    assert operation.tokens is not None
+    assert (operation.tokens.output, operation.tokens.estimated) == (3, stream)
 
 
 def test_a_call_stalls_at_the_clients_own_timeout(client: openai.OpenAI, states: list[State]) -> None:
@@ -224,7 +269,10 @@ def test_a_chat_chunk_is_a_number_of_tokens_or_says_more(fields: Any, expected: 
     assert provider.read_chat_chunk(chunk(**fields)) == expected
 
 
+@has_responses
 def test_a_responses_event_is_a_number_of_tokens_or_says_more() -> None:
+    from openai.types.responses import ResponseTextDeltaEvent
+
     delta = ResponseTextDeltaEvent.construct(type="response.output_text.delta", delta="a")
     assert provider.read_event(delta) == 1
     assert provider.read_event(ResponseTextDeltaEvent.construct(type=None)) == 0
@@ -233,6 +281,7 @@ def test_a_responses_event_is_a_number_of_tokens_or_says_more() -> None:
     assert provider.read_event(error) == Reading(failure=Failure("error", "overloaded"))
 
 
+@has_responses
 def test_the_usage_of_both_apis_is_read_alike(client: openai.OpenAI) -> None:
     completion = client.chat.completions.create(model="ok", messages=MESSAGES)
     response = client.responses.create(model="ok", input="x")
@@ -249,7 +298,7 @@ def test_an_async_helper_is_seen_through(make_async: MakeAsync, seen: Captured) 
     async def run() -> str | None:
         async with (
             make_async() as client,
-            client.chat.completions.stream(model="ok", messages=MESSAGES) as stream,
+            STREAM.call(client, "ok") as stream,
         ):
             completion = await stream.get_final_completion()
             return completion.choices[0].message.content

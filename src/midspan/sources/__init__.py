@@ -1,0 +1,1 @@
+"""In from elsewhere: what reports operations by itself, such as other tools' spans."""

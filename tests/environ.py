@@ -1,0 +1,14 @@
+"""The environment of a test's processes."""
+
+from __future__ import annotations
+
+import os
+
+FORK_WARNING = "ignore:This process:DeprecationWarning"
+"""Since Python 3.12 a fork warns in every process that has a second thread, as every process under midspan has."""
+
+
+def clean_environ(**more: str) -> dict[str, str]:
+    """The environment without what would change midspan or OpenTelemetry, and with the given variables."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MIDSPAN_", "OTEL_"))}
+    return {**kept, "PYTHONWARNINGS": FORK_WARNING, **more}

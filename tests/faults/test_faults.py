@@ -1,0 +1,247 @@
+"""No failure of midspan changes what the application sees: every function of ours is made to raise in turn."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
+from fnmatch import fnmatch
+from types import FunctionType
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+
+import midspan_instrumentation as instrumentation
+from midspan.core import failures, retention
+from midspan.core.state import State
+from midspan.core.subscription import Subscription
+from midspan.telemetry.spans import SpanRecorder
+from midspan.tracking import instrumenting
+from midspan.tracking.clock import steady_clock
+from midspan.tracking.tracker import ProgressRegistry, get_progress_registry, no_span
+from tests.faults import listed
+from tests.faults.application import Application
+from tests.faults.inject import InjectedError, called, functions, raising
+
+
+class Told(logging.Handler):
+    """How often each component was logged as failed."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.components: Counter[str] = Counter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.components[str(record.args[0] if isinstance(record.args, tuple) and record.args else record.msg)] += 1
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    handler = Told()
+    failures.logger.addHandler(handler)
+    yield handler
+    failures.logger.removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As in production: failures of ours are not raised."""
+    monkeypatch.setattr(failures, "raising", False)
+    monkeypatch.setattr(failures.logger, "propagate", False)
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+class Exporter(SpanExporter):
+    """Where the spans go."""
+
+    def export(self, spans: Any) -> SpanExportResult:
+        return SpanExportResult.SUCCESS
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    """The application, before midspan is there."""
+    made = Application()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def expected(application: Application) -> list[str]:
+    """What it sees without midspan's instrumentation, and with all of midspan sound."""
+    for _ in range(2):
+        seen = [action() for action in application.actions()]
+    return seen
+
+
+@pytest.fixture
+def midspan_on(application: Application, expected: list[str]) -> Iterator[ProgressRegistry]:
+    """Spans, a reader of changes, and the instrumentation; each thing was done once, so that caches are warm."""
+    registry = get_progress_registry()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(Exporter()))
+    recorder = SpanRecorder(registry, tracer_provider=provider)
+    registry.add_processor(recorder)
+    registry.attach = recorder.attach
+    instrumentation.apply()
+    subscription = registry.subscribe(eager=True)
+    for action in application.actions():
+        action()
+    yield registry
+    subscription.close()
+    instrumentation.undo()
+    registry.remove_processor(recorder)
+    registry.attach = no_span
+    provider.shutdown()
+
+
+def all_functions() -> dict[str, FunctionType]:
+    return functions(listed.is_elsewhere)
+
+
+def reached_by(application: Application) -> dict[str, list[int]]:
+    """The functions that are called, and the numbers of the actions that call each."""
+    known = {function.__code__: name for name, function in all_functions().items()}
+    reached: dict[str, list[int]] = {}
+    for number, action in enumerate(application.actions()):
+        with called() as codes:
+            action()
+        for code in codes & known.keys():
+            reached.setdefault(known[code], []).append(number)
+    return reached
+
+
+@pytest.mark.usefixtures("midspan_on")
+def test_every_function_is_reached_or_listed_with_a_reason(application: Application) -> None:
+    reached = reached_by(application).keys()
+    missed = sorted(all_functions().keys() - reached)
+    unlisted = [name for name in missed if not any(fnmatch(name, pattern) for pattern in listed.NOT_REACHED)]
+    assert unlisted == [], "reach it, or list it with a reason"
+    stale = [pattern for pattern in listed.NOT_REACHED if not any(fnmatch(name, pattern) for name in missed)]
+    assert stale == [], "no such function any more"
+    assert sorted(listed.SEAMS.keys() - reached) == [], "no such seam any more"
+
+
+@pytest.mark.usefixtures("midspan_on")
+def test_the_application_sees_the_same_with_midspan(application: Application, expected: list[str]) -> None:
+    assert [action() for action in application.actions()] == expected
+    assert failures.counts() == {}
+
+
+class BrokenProcessor:
+    """A processor that fails whatever it is told."""
+
+    def on_start(self, state: State) -> None:
+        raise InjectedError
+
+    on_update = on_end = on_start
+
+
+class BrokenExporter(SpanProcessor):
+    """Another tool's span processor that fails."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        raise InjectedError
+
+
+def break_clock(registry: ProgressRegistry, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(registry, "clock", fail)
+
+
+def break_processor(registry: ProgressRegistry, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(registry, "_processors", (BrokenProcessor(), *registry._processors))
+
+
+def break_subscriber(registry: ProgressRegistry, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(registry, "_subscriptions", (Subscription(steady_clock, fail, fail),))
+
+
+def break_exporter(registry: ProgressRegistry, patch: pytest.MonkeyPatch) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BrokenExporter())
+    recorder = SpanRecorder(registry, tracer_provider=provider)
+    patch.setattr(registry, "_processors", (recorder,))
+    patch.setattr(registry, "attach", recorder.attach)
+
+
+def break_encoder(registry: ProgressRegistry, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(retention, "pack", fail)
+
+
+def break_switches(registry: ProgressRegistry, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(instrumenting, "suppressed", fail)
+
+
+def fail(*_: object, **__: object) -> Any:
+    raise InjectedError
+
+
+@pytest.mark.parametrize(
+    "break_part",
+    [break_clock, break_processor, break_subscriber, break_exporter, break_encoder, break_switches],
+    ids=lambda part: part.__name__,
+)
+def test_a_part_that_raises_changes_nothing_for_the_application(
+    break_part: Callable[[ProgressRegistry, pytest.MonkeyPatch], None],
+    application: Application,
+    expected: list[str],
+    midspan_on: ProgressRegistry,
+    told: Told,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And it is counted, and logged once for each component."""
+    break_part(midspan_on, monkeypatch)
+    assert [action() for action in application.actions()] == expected
+    monkeypatch.undo()
+    assert failures.counts()
+    assert set(told.components.values()) == {1}
+
+
+def test_an_exporter_that_raises_changes_nothing_for_the_application(
+    application: Application, expected: list[str], midspan_on: ProgressRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenTelemetry's own processor has the guard."""
+    monkeypatch.setattr(Exporter, "export", fail)
+    assert [action() for action in application.actions()] == expected
+    assert failures.counts() == {}
+
+
+@pytest.mark.timeout(180)
+def test_a_function_that_raises_changes_nothing_for_the_application(
+    application: Application, expected: list[str], midspan_on: ProgressRegistry, told: Told
+) -> None:
+    """And it is counted, and logged once for each component."""
+    faults: dict[str, object] = {}
+    actions, known = application.actions(), all_functions()
+    for name, numbers in reached_by(application).items():
+        if name in listed.SEAMS:
+            continue
+        midspan_on.clear()
+        failures.reset()
+        told.components.clear()
+        with raising(known[name]):
+            # What one of them leaves current, the next one must not find.
+            seen = {number: copy_context().run(actions[number]) for number in numbers}
+        found = fault(expected, seen, told, name)
+        if found is not None:
+            faults[name] = found
+    assert faults == {}
+
+
+def fault(expected: list[str], seen: dict[int, str], told: Told, name: str) -> object:
+    """What is wrong, or None."""
+    changed = [(expected[number], came) for number, came in seen.items() if expected[number] != came]
+    if changed:
+        return f"{len(changed)} changed: {changed[0][0][:60]} -> {changed[0][1][:160]}"
+    if any(count > 1 for count in told.components.values()):
+        return f"logged more than once: {dict(told.components)}"
+    if name not in listed.UNTOLD and not failures.counts():
+        return "neither counted nor logged"
+    return None
