@@ -52,7 +52,9 @@ def measure(budgets: list[Budget], rounds: int) -> dict[str, list[float]]:
 def one(name: str) -> float:
     """One measurement in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.workloads", name]
-    environ = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "MIDSPAN_"))}
+    # Without its byte code Python would compile midspan, and nothing else, at every start.
+    left_out = ("OTEL_", "MIDSPAN_", "PYTHONDONTWRITEBYTECODE")
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
     done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=300, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{name} failed:\n{done.stderr}")

@@ -215,8 +215,10 @@ def third_party(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         return [Point()] if group == "midspan_provider" else []
 
     monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    instrumentation._third_parties.cache_clear()
     yield name
     instrumentation.undo()
+    instrumentation._third_parties.cache_clear()
 
 
 def test_a_third_partys_provider_is_found_by_its_entry_point(third_party: str) -> None:

@@ -14,7 +14,7 @@ from midspan.core.bounds import MAX_AMOUNT, MAX_COUNT, amount, whole_count
 from midspan.core.estimate import sample, stalled
 from midspan.core.operation import ErrorInfo, Stage, Status
 from midspan.core.state import State
-from midspan.core.text import MAX_STAGE, clean, clean_metadata, merge_clean
+from midspan.core.text import MAX_MESSAGE, MAX_STAGE, clean, clean_metadata, merge_clean
 
 NONE, QUIET, LOUD = 0, 1, 2
 Transition = Callable[[State, float], int]
@@ -50,7 +50,8 @@ def update(
     if progress is not None:
         _set_reported(state, now, progress)
     if message is not None:
-        state.message = clean(message)
+        plain = len(message) <= MAX_MESSAGE and message.isascii() and message.isprintable()
+        state.message = message if plain else clean(message)
     if data:
         data = _set_metadata(state, data)
     # Written out instead of a call of _record: this is the hottest line of the manual API.
