@@ -49,7 +49,7 @@ class Registry:
         self._retention = Retention(limits or Limits())
         self.eager = False
         self._lock = threading.Lock()
-        self._settling = threading.Lock()
+        self._settling = threading.RLock()  # a failure is logged inside, and a log handler may read
         self._running: dict[str, State] = {}
         self._ended: dict[str, State] = {}
         self._by_span: dict[str, str] = {}
@@ -360,7 +360,7 @@ class Registry:
     def forked(self) -> None:
         """In a forked child: what runs belongs to the parent, and its threads may have held any lock."""
         self._lock = threading.Lock()
-        self._settling = threading.Lock()
+        self._settling = threading.RLock()  # a failure is logged inside, and a log handler may read
         for state in self._running.values():
             transitions.leave_to_parent(state, self.clock())
         for subscription in self._subscriptions:

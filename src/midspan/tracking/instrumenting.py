@@ -45,8 +45,7 @@ class CallTracker(ProgressTracker):
     @classmethod
     def of_call(cls, registry: ProgressRegistry, state: State) -> CallTracker:
         """The tracker of a call whose state is about to be registered."""
-        tracker = cls.__new__(cls)
-        tracker._registry, tracker._state, tracker._entered = registry, state, []
+        tracker = cls.of(registry, state)
         tracker.counts = state.counts = Counts()
         return tracker
 
@@ -77,10 +76,6 @@ class CallTracker(ProgressTracker):
         """End as failed with an error that the server reported: a low-cardinality type, and a message."""
         error = ErrorInfo(type=clean(error_type, MAX_NAME), message=None if message is None else clean(message))
         self.registry.end(self.state, Status.FAILED, error=error)
-
-    def complete_with(self, reason: str | None) -> None:
-        """End as completed with a reason, as when an answer was cut at its token limit."""
-        self.registry.end(self.state, Status.COMPLETED, reason)
 
 
 def start_call(
