@@ -3,6 +3,8 @@
 #   make test    the tests            (ARGS="-k name" goes to pytest)
 #   make test-majors       the instrumentation's tests with each major version of the SDKs
 #   make test-neighbours   the tests beside other tools, each in an environment of its own (ARGS="logfire" for one)
+#   make test-dashboards   the dashboards, drawn by Grafana's own panel code from npm; pictures in build/dashboards
+#   make dashboards   write grafana/ anew
 #   make check   format, lint, types, sizes, tests
 #   make bench   what midspan costs
 #   make bench-peers   what it costs next to other tools, each in an environment of its own
@@ -19,7 +21,7 @@ READY := $(VENV)/.ready
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-neighbours test-majors check bench bench-peers lock picture telemetry clean
+.PHONY: demo test test-neighbours test-majors test-dashboards dashboards check bench bench-peers lock picture telemetry clean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -33,6 +35,12 @@ test-neighbours: $(READY)
 
 test-majors: $(READY)
 	@$(PY) -m tests.majors $(ARGS)
+
+test-dashboards: $(READY)
+	@$(PY) -m pytest tests/grafana/render/drawn.py $(ARGS)
+
+dashboards: $(READY)
+	@PYTHONPATH=src $(PY) grafana/make_files.py
 
 check: $(READY)
 	@$(VENV)/bin/ruff format --check --quiet .

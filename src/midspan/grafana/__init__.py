@@ -1,0 +1,1 @@
+"""Dashboards for Grafana and rules for Prometheus, written from one set of options."""
