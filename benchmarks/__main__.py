@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import random
@@ -15,27 +16,45 @@ import statistics
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from benchmarks.workloads import BUDGETS, Budget
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 5
+SCRIPTS = ("soak", "collectors", "readers")
+"""Modules that are run once, each in a process of its own: `main` prints its figures as JSON, `table` shows them."""
 
 
 def main() -> int:
     """Measure what was asked for (everything by default), print a table, keep the raw data."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"which of: {', '.join(budget.name for budget in BUDGETS)}")
+    parser.add_argument("names", nargs="*", help=f"which of: {', '.join(known_names())}")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     arguments = parser.parse_args()
     budgets = [budget for budget in BUDGETS if not arguments.names or budget.name in arguments.names]
-    raw = measure(budgets, arguments.rounds)
-    print(table(budgets, raw))
+    raw = measure(budgets, arguments.rounds) if budgets else {}
+    if raw:
+        print(table(budgets, raw))
+    once = {name: run_script(name) for name in SCRIPTS if not arguments.names or name in arguments.names}
     if not arguments.names:
-        keep(raw, arguments.rounds)
+        keep(raw, arguments.rounds, once)
     return 0
+
+
+def known_names() -> list[str]:
+    """What can be asked for."""
+    return [*(budget.name for budget in BUDGETS), *SCRIPTS]
+
+
+def run_script(name: str) -> dict[str, Any]:
+    """The figures of one script, which are printed as well."""
+    figures = json.loads(output_of(f"benchmarks.{name}").splitlines()[-1])
+    print(f"\n{import_module(f'benchmarks.{name}').table(figures)}")
+    return figures
 
 
 def measure(budgets: list[Budget], rounds: int) -> dict[str, list[float]]:
@@ -51,14 +70,19 @@ def measure(budgets: list[Budget], rounds: int) -> dict[str, list[float]]:
 
 def one(name: str) -> float:
     """One measurement in a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.workloads", name]
+    return float(output_of("benchmarks.workloads", name).split()[-1])
+
+
+def output_of(*words: str) -> str:
+    """What a module of ours prints, run in a process of its own."""
+    command = [sys.executable, "-m", *words]
     # Without its byte code Python would compile midspan, and nothing else, at every start.
     left_out = ("OTEL_", "MIDSPAN_", "PYTHONDONTWRITEBYTECODE")
     environ = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=1_800, check=False)
     if done.returncode != 0:
-        raise SystemExit(f"{name} failed:\n{done.stderr}")
-    return float(done.stdout.split()[-1])
+        raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr}")
+    return done.stdout
 
 
 def table(budgets: list[Budget], raw: dict[str, list[float]]) -> str:
@@ -71,12 +95,16 @@ def table(budgets: list[Budget], raw: dict[str, list[float]]) -> str:
         mark = "" if difference <= budget.limit else " (over)"
         rows.append(
             f"| {budget.what} | {with_midspan:.2f} | {without:.2f} | **{difference:.2f} {budget.unit}**"
-            f"{mark} | ≤ {budget.limit:g} {budget.unit} |"
+            f"{mark} | {_allowed(budget)} |"
         )
     return "\n".join(rows)
 
 
-def keep(raw: dict[str, list[float]], rounds: int) -> None:
+def _allowed(budget: Budget) -> str:
+    return f"≤ {budget.limit:g} {budget.unit}" if budget.limit < math.inf else ""
+
+
+def keep(raw: dict[str, list[float]], rounds: int, once: dict[str, dict[str, Any]]) -> None:
     """Write the raw data next to the benchmark."""
     packages = ("midspan", "openai", "opentelemetry-sdk", "wrapt", "msgspec", "prometheus-client")
     document = {
@@ -88,6 +116,7 @@ def keep(raw: dict[str, list[float]], rounds: int) -> None:
         "unit": {budget.workload: budget.unit for budget in BUDGETS},
         "values": raw,
         "medians": {name: statistics.median(values) for name, values in raw.items()},
+        "once": once,
     }
     path = RESULTS / f"python-{platform.python_version()}.json"
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

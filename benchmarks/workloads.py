@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -34,8 +35,11 @@ BUDGETS = (
     Budget("chunk-read", "one streamed chunk, a live reader attached", "chunks.read", "chunks.bare", 0.5, "µs"),
     Budget("stream", "one chunk of a stream through the SDK", "stream.midspan", "stream.bare", 1.0, "µs"),
     Budget("call", "one call, SDK traces with a batch processor", "calls.midspan", "calls.bare", 80.0, "µs"),
+    Budget("call-metered", "the same, SDK metrics with `gen_ai.*` too", "calls.metered", "calls.bare", 110.0, "µs"),
+    Budget("call-by-hand", "the least: a span and a histogram, by hand", "calls.by_hand", "calls.bare", math.inf, "µs"),
     Budget("update", "tracker.update, nobody watching", "updates.plain", None, 1.0, "µs"),
     Budget("update-traced", "tracker.update with span events and a reader", "updates.traced", None, 20.0, "µs"),
+    Budget("monitor-stage", "one stage of a monitored session, a reader attached", "updates.stages", None, 100.0, "µs"),
     Budget("switch-on", "switching on, in an app that imports openai", "imports.midspan", "imports.bare", 30.0, "ms"),
     Budget("server", "the server's start, apart", "imports.server", "imports.midspan", 300.0, "ms"),
     Budget("memory", "memory per ended operation of five stages", "memory.ended", None, 2048.0, "B"),
@@ -280,6 +284,76 @@ def calls_midspan() -> float:
     return calls()
 
 
+def metered_provider() -> Any:
+    """A meter provider as applications have it: a periodic reader, here with an exporter that throws away."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, PeriodicExportingMetricReader
+
+    class Discard(MetricExporter):
+        def export(self, metrics_data: Any, timeout_millis: float = 0, **_: Any) -> MetricExportResult:
+            return MetricExportResult.SUCCESS
+
+        def force_flush(self, timeout_millis: float = 0) -> bool:
+            return True
+
+        def shutdown(self, timeout_millis: float = 0, **_: Any) -> None:
+            pass
+
+    return MeterProvider([PeriodicExportingMetricReader(Discard())])
+
+
+@workload("calls.metered")
+def calls_metered() -> float:
+    """The SDK under midspan, with spans and every metric."""
+    import midspan
+
+    midspan.instrument(tracer_provider=traced_provider(), meter_provider=metered_provider())
+    return calls()
+
+
+@workload("calls.by_hand")
+def calls_by_hand() -> float:
+    """The floor: what the conventions ask of any instrumentation, and nothing else, written for this call alone."""
+    from openai.resources.chat.completions import Completions
+    from opentelemetry import context, trace
+
+    tracer = traced_provider().get_tracer("by_hand")
+    histogram = metered_provider().get_meter("by_hand").create_histogram("gen_ai.client.operation.duration", "s")
+    create: Any = Completions.create
+
+    def by_hand(self: Any, **asked: Any) -> Any:
+        url = self._client.base_url
+        attributes = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": asked["model"],
+            "server.address": url.host,
+            "server.port": url.port or 80,
+        }
+        span = tracer.start_span(f"chat {asked['model']}", kind=trace.SpanKind.CLIENT, attributes=attributes)
+        token = context.attach(trace.set_span_in_context(span))
+        begun = time.perf_counter()
+        try:
+            answer = create(self, **asked)
+        finally:
+            context.detach(token)
+        histogram.record(time.perf_counter() - begun, attributes)
+        span.set_attributes(
+            {
+                "gen_ai.response.id": answer.id,
+                "gen_ai.response.model": answer.model,
+                "gen_ai.response.finish_reasons": [choice.finish_reason for choice in answer.choices],
+                "gen_ai.usage.input_tokens": answer.usage.prompt_tokens,
+                "gen_ai.usage.output_tokens": answer.usage.completion_tokens,
+            }
+        )
+        span.end()
+        return answer
+
+    Completions.create = by_hand  # type: ignore[method-assign]
+    return calls()
+
+
 # --- trackers -----------------------------------------------------------------------------------
 
 
@@ -314,6 +388,28 @@ def updates_traced() -> float:
     def work() -> None:
         for step in range(count):
             tracker.update(step, "working")
+
+    return cpu(work, count, 1e6)
+
+
+@workload("updates.stages")
+def updates_stages() -> float:
+    """µs an `emit_stage` of seed S3's processors while somebody reads along (seed S3-41: about 0.1 ms)."""
+    import threading
+
+    from midspan.compat.monitor import BaseProcessor, ProcessingStage
+    from midspan.tracking.tracker import get_progress_registry
+
+    count = 20_000
+    stages = list(ProcessingStage)
+    processor = BaseProcessor({})
+    subscription = get_progress_registry().subscribe()
+    threading.Thread(target=lambda: list(subscription), daemon=True).start()
+    session_id = processor.start_monitoring_session("text", "summarize", "llama")
+
+    def work() -> None:
+        for number in range(count):
+            processor.emit_stage(session_id, stages[number % len(stages)], "working")
 
     return cpu(work, count, 1e6)
 
@@ -405,7 +501,7 @@ def imports_server() -> float:
 
         midspan.instrument(server="127.0.0.1:0")
         import_openai()
-        server = runtime().server
+        server = runtime().serving.server
         assert server is not None
         with urllib.request.urlopen(f"{server.url}/healthz", timeout=10) as answer:
             assert answer.status == 200

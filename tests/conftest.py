@@ -44,7 +44,7 @@ def registry(clock: FakeClock) -> ProgressRegistry:
     return ProgressRegistry(clock=clock)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def eventually() -> Callable[[Callable[[], object], float], None]:
     """Poll a condition until it holds, or fail at a deadline (seconds)."""
 

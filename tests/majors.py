@@ -1,11 +1,14 @@
 """Runs the tests of the instrumentation with each major version of the SDKs: `python -m tests.majors [pytest options]`.
 
+And those of `/mcp` with a client of the MCP SDK's other major version.
+
 Each version has an environment of its own beside this one. It is made with the versions of `requirements-dev.txt`,
 of all packages but the SDK and what the SDK needs differently. Prints what was run with what, and what could not be.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -21,7 +24,11 @@ SDK_VERSIONS = (
     ("openai==1.109.1",),
     ("openai==2.54.0",),
 )
-FREED = ("openai", "openai-agents", "httpx", "httpx2")
+MCP_CLIENTS = (("mcp==1.30.0",),)
+"""Of these only the client: the server that it talks to is midspan's in this environment."""
+MCP_TESTS = ("tests/mcp_client",)
+SERVER_PYTHON = "MCP_SERVER_PYTHON"
+FREED = ("openai", "openai-agents", "httpx", "httpx2", "mcp", "mcp-types")
 
 
 def environment_of(sdk: str) -> Path:
@@ -55,7 +62,7 @@ def make_environment(requirements: tuple[str, ...]) -> Path:
     return python
 
 
-def run(requirements: tuple[str, ...], options: list[str]) -> bool:
+def run(requirements: tuple[str, ...], tests: tuple[str, ...], options: list[str]) -> bool:
     """True when the tests pass with this version."""
     print(f"== {' '.join(requirements)}", flush=True)
     try:
@@ -63,12 +70,15 @@ def run(requirements: tuple[str, ...], options: list[str]) -> bool:
     except subprocess.CalledProcessError as error:
         print(f"   not run: its environment could not be made ({error.returncode})", flush=True)
         return False
-    return subprocess.run([python, "-m", "pytest", *TESTS, *options], cwd=ROOT, check=False).returncode == 0
+    environ = {**os.environ, SERVER_PYTHON: sys.executable}
+    done = subprocess.run([python, "-m", "pytest", *tests, *options], cwd=ROOT, env=environ, check=False)
+    return done.returncode == 0
 
 
 def main(options: list[str]) -> int:
     """Runs them all; 1 when one fails or could not be made."""
-    outcomes = {requirements[0]: run(requirements, options) for requirements in SDK_VERSIONS}
+    rows = [*((each, TESTS) for each in SDK_VERSIONS), *((each, MCP_TESTS) for each in MCP_CLIENTS)]
+    outcomes = {requirements[0]: run(requirements, tests, options) for requirements, tests in rows}
     for sdk, passed in outcomes.items():
         print(f"{sdk:20} {'passed' if passed else 'FAILED'}")
     return int(not all(outcomes.values()))

@@ -55,7 +55,8 @@ def test_it_ends_well_and_with_a_summary_of_everything(demo: Demo) -> None:
 
 
 def test_the_failure_is_a_real_400_and_is_told(demo: Demo) -> None:
-    assert re.search(r"^midspan: failed: chat smollm2-135m after .*BadRequestError: Error code: 400 - ", demo.err, re.M)
+    told = r"^midspan: failed: chat smollm2-135m after .*BadRequestError: 400 exceed_context_size_error$"
+    assert re.search(told, demo.err, re.M)
 
 
 def test_the_cancelled_call_had_begun_to_stream(demo: Demo) -> None:

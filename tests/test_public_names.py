@@ -33,6 +33,7 @@ NAMES = [
     "on_progress",
     "progress",
     "register_prometheus",
+    "task",
     "track",
     "track_llm_progress",
     "track_progress",

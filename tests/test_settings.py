@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from midspan.settings import Address, Settings, SettingsError, load
+from midspan.settings import MESSAGE_CONTENT, Address, Settings, SettingsError, load
 
 
 def test_nothing_set_gives_the_documented_defaults() -> None:
@@ -51,6 +51,8 @@ def test_a_good_value_is_taken(variable: str, value: str, expected: object) -> N
         ("MIDSPAN_MAX_OPERATIONS", "1.5", "a whole number"),
         ("MIDSPAN_STALL_AFTER", "batch=soon", "type=seconds"),
         ("MIDSPAN_TRACE_URL", "https://t/", "{trace_id}"),
+        ("MIDSPAN_TRACE_URL", "https:///{trace_id}", "{trace_id}"),
+        ("MIDSPAN_TRACE_URL", "javascript:alert('{trace_id}')", "{trace_id}"),
         ("MIDSPAN_LOG", "xml", "json"),
     ],
 )
@@ -59,6 +61,32 @@ def test_a_bad_value_says_which_and_what_is_accepted(variable: str, value: str, 
         load({variable: value})
     message = str(raised.value)
     assert variable in message and repr(value) in message and accepted in message and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ("NO_CONTENT", set[str]()),
+        ("false", set[str]()),
+        ("true", {"span"}),
+        ("Span_Only", {"span"}),
+        ("EVENT_ONLY", {"event"}),
+        ("SPAN_AND_EVENT", {"span", "event"}),
+    ],
+)
+def test_opentelemetrys_own_switch_says_where_messages_go(value: str, where: set[str]) -> None:
+    assert load({MESSAGE_CONTENT: value}).message_content == where
+
+
+def test_a_value_that_opentelemetry_does_not_know_is_a_warning_and_captures_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not ours to refuse: another tool may know it. Who only looks at another environment says nothing."""
+    monkeypatch.setenv(MESSAGE_CONTENT, "everything")
+    assert load({MESSAGE_CONTENT: "anything"}).message_content == frozenset()
+    assert load().message_content == load().message_content == frozenset()
+    (record,) = caplog.records
+    assert MESSAGE_CONTENT in record.getMessage() and "SPAN_ONLY" in record.getMessage()
 
 
 def test_an_unknown_variable_is_named_with_the_likely_one() -> None:

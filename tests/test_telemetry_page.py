@@ -1,4 +1,4 @@
-"""docs/telemetry.md is what the code says, and what the code does."""
+"""docs/telemetry.md and the tables of README.md are what the code says, and what the code does."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from midspan.core import names
+from midspan.core.content import Capture, Content, Piece, Prompt
 from midspan.core.operation import ErrorInfo, Status
-from midspan.telemetry import span_attributes
+from midspan.telemetry import messages, span_attributes
 from midspan.telemetry.spans import SpanRecorder
 from midspan.testing import FakeClock
 from midspan.tracking.instrumenting import CallTracker, Counts, attached
@@ -36,11 +37,25 @@ def test_the_committed_page_is_the_generated_one(maker: ModuleType) -> None:
     assert (DOCS / "telemetry.md").read_text(encoding="utf-8") == maker.page(), "run: make telemetry"
 
 
+def test_the_tables_of_the_readme_are_the_generated_ones(maker: ModuleType) -> None:
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert maker.readme(text) == text, "run: make telemetry"
+    assert "`midspan.operation.active`" in text and "`midspan.operation.stall`" in text
+
+
+def test_a_readme_without_its_marks_is_refused(maker: ModuleType) -> None:
+    with pytest.raises(SystemExit, match="telemetry:end"):
+        maker.readme(f"# midspan\n{maker.BEGIN}")
+
+
 def test_every_name_of_the_code_has_a_meaning_on_the_page_and_no_other(maker: ModuleType) -> None:
     given = {name: value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
     events = {value for name, value in given.items() if name.startswith("EVENT_")}
     assert set(maker.EVENTS) == events
-    assert set(maker.ATTRIBUTES) | maker.READ_ONLY == set(given.values()) - events - {names.SCOPE}
+    assert set(maker.ATTRIBUTES) | set(maker.CONTENT) | maker.READ_ONLY == set(given.values()) - events - {
+        names.SCOPE,
+        names.GEN_AI_DETAILS,
+    }
 
 
 def documented(maker: ModuleType, where: str) -> dict[str, str]:
@@ -78,6 +93,17 @@ def test_spans_and_events_have_the_attributes_of_the_page_and_no_other(
     assert {event.name for event in events} == set(maker.EVENTS)
 
 
+def test_content_that_was_asked_for_has_the_attributes_of_the_page(
+    maker: ModuleType, registry: ProgressRegistry
+) -> None:
+    state = registry.create_tracker().state
+    said = [{"type": "text", "content": "x"}]
+    state.content = Content(Capture(span=True), Prompt([{"role": "user", "parts": said}], said, [{"name": "look"}]))
+    state.content.add(Piece("y"))
+    assert set(span_attributes.final_own(state, {})) >= set(maker.CONTENT)
+    assert set(messages.on_span(state, state.content)) == set(maker.CONTENT)
+
+
 def test_log_records_name_their_operation_as_the_page_says(maker: ModuleType, registry: ProgressRegistry) -> None:
     tracker = registry.create_tracker(name="job", provider="openai", model="gpt-x")
     assert types(span_attributes.common(tracker.state)) == documented(maker, "log")
@@ -89,7 +115,14 @@ def a_call(registry: ProgressRegistry, clock: FakeClock) -> None:
         None, "llm_request", name="chat", provider="openai", model="m", span_deferred=True, registry=registry
     )
     call.state.counts = call.counts = Counts()
-    call.state.attributes = {"gen_ai.request.stream": True, "gen_ai.request.max_tokens": 100, "server.port": 443}
+    call.state.attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "m",
+        "gen_ai.request.stream": True,
+        "gen_ai.request.max_tokens": 100,
+        "server.port": 443,
+    }
     call.set_attributes({"server.address": "api.example.com", "gen_ai.response.model": "m-1"})
     call.enter_stage("sending_request")
     with attached(call):

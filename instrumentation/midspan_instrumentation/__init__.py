@@ -10,12 +10,14 @@ import threading
 from collections.abc import Collection, Iterator
 
 from midspan_instrumentation._call import wrap_call, wrap_stream
+from midspan_instrumentation._examining import Examined, examine
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._patch import Patch
+from midspan_instrumentation._retry import retry_delay
 from midspan_instrumentation._transport import patches as transport_patches
 from midspan_instrumentation.provider import Provider
 
-__all__ = ["PROVIDERS", "apply", "provider_names", "undo"]
+__all__ = ["PROVIDERS", "Examined", "apply", "examine_providers", "provider_names", "undo"]
 
 PROVIDERS: dict[str, str] = {
     "openai": "midspan_instrumentation.providers.openai",
@@ -71,6 +73,15 @@ def undo() -> None:
                 patch.remove()
 
 
+def examine_providers() -> list[Examined]:
+    """Every known provider, and whether its SDK is installed and fits. Imports the SDKs, and leaves nothing patched."""
+    apply()
+    try:
+        return [examine(name, _load(name).targets, _patches.get(name, ())) for name in provider_names()]
+    finally:
+        undo()
+
+
 @guarded("provider")
 def _install(name: str) -> None:
     patches = _patches.get(name)
@@ -88,6 +99,8 @@ def _provider_patches(name: str) -> Iterator[Patch]:
         yield Patch(target.module, target.qualname, wrapper, target.older_modules, target.optional)
     for kind in provider.streams:
         yield Patch(kind.module, f"{kind.qualname}.__init__", wrap_stream(kind))
+    for delay in provider.retry_delays:
+        yield Patch(delay.module, delay.qualname, retry_delay, optional=True)
 
 
 def _load(name: str) -> Provider:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import cast
 
 from midspan.tracking import instrumenting
+from midspan_instrumentation import _content
 from midspan_instrumentation._body import ObservedBody
+from midspan_instrumentation._generators import GENERATORS, reset, sending
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._patch import Wrapper
 from midspan_instrumentation._stream import Watch, record
-from midspan_instrumentation.provider import Provider, Request, Server, StreamClass, Target
+from midspan_instrumentation.provider import Provider, Server, StreamClass, Target
 
 current_call = cast("ContextVar[Call | None]", instrumenting.current_call)
 """The call whose SDK method runs in this context, for the transport and the stream classes."""
@@ -37,17 +40,32 @@ class Call:
             self.watch = Watch(self.tracker, self.target, self.choices)
         return self.watch
 
-    @guarded("call")
-    def returned(self, result: object) -> None:
-        """The SDK's method returned: the operation ends now, or with the stream."""
+    def returned(self, result: object) -> object:
+        """The SDK's method returned: the operation ends now, or with the stream. Returns what the application gets."""
+        if type(result) in GENERATORS:
+            return self._follow(result) or result
         watch = self.watch
-        if watch is not None:
-            watch.held = False
-            if not watch.is_over:
-                return
-        self._read(result)
-        if not self.tracker.is_ended:
-            self.tracker.complete()
+        try:
+            if watch is not None:
+                watch.held = False
+                if not watch.is_over:
+                    return result
+            self._read(result)
+            if not self.tracker.is_ended:
+                self.tracker.complete()
+        except Exception:
+            instrumenting.report_failure("call")
+        return result
+
+    @guarded("stream")
+    def _follow(self, generator: object) -> object:
+        """The answer is a generator: another one in its place, which counts."""
+        watch = self.watched()
+        answer = sending(self, watch.follow(generator), generator)
+        watch.held = False
+        # One that is never begun is told nothing when it is dropped.
+        weakref.finalize(answer, watch.body_dropped).atexit = False
+        return answer
 
     @guarded("call")
     def raised(self, error: BaseException) -> None:
@@ -60,9 +78,14 @@ class Call:
         elif not self.tracker.is_ended:
             self.tracker.end_with(error)
 
-    @guarded("response reader")
     def _read(self, result: object) -> None:
-        record(self.tracker, self.target.read_response(result))
+        try:
+            content = self.tracker.state.content
+            if content is not None:
+                _content.answered(content, self.target, result)
+            record(self.tracker, self.target.read_response(result))
+        except Exception:
+            instrumenting.report_failure("response reader")
 
 
 def wrap_call(provider: Provider, target: Target) -> Wrapper:
@@ -88,8 +111,7 @@ def _sync_wrapper(provider: Provider, target: Target) -> Wrapper:
             raise
         finally:
             current_call.reset(token)
-        call.returned(result)
-        return result
+        return call.returned(result)
 
     return call_target
 
@@ -111,9 +133,8 @@ def _async_wrapper(provider: Provider, target: Target) -> Wrapper:
             call.raised(error)
             raise
         finally:
-            _reset(token)
-        call.returned(result)
-        return result
+            reset(token)
+        return call.returned(result)
 
     def call_target(
         wrapped: Callable[..., object],
@@ -126,14 +147,6 @@ def _async_wrapper(provider: Provider, target: Target) -> Wrapper:
         return await_target(instance, awaitable, args, kwargs)
 
     return call_target
-
-
-def _reset(token: Token[Call | None]) -> None:
-    try:
-        current_call.reset(token)
-    except ValueError:
-        # A coroutine that is closed from another context than its own: that one is gone anyway.
-        return
 
 
 def _begin(
@@ -149,7 +162,17 @@ def _begin(
             return None
         request = target.read_request(*args, **kwargs)
         server = provider.read_server(instance)
-        tracker = _start(provider, target, request, server)
+        kind = target.operation, target.operation_type, server.provider or provider.name, request.model, server
+        tracker = instrumenting.start_call(
+            _kinds.get(kind) or _kind(*kind),
+            stream=request.stream,
+            max_tokens=request.max_tokens,
+            timeout=server.timeout if request.timeout is None else request.timeout,
+            attributes=request.attributes,
+        )
+        capture = instrumenting.capture()
+        if capture is not None:
+            _content.begin(tracker, target, capture, args, kwargs)
         return Call(tracker, target, request.choices, server.address)
     except Exception:
         instrumenting.report_failure("call")
@@ -162,31 +185,21 @@ def _is_inside(target: Target) -> bool:
     return outer is not None and not outer.attempts and outer.target.operation == target.operation
 
 
-def _start(provider: Provider, target: Target, request: Request, server: Server) -> instrumenting.CallTracker:
-    return instrumenting.start_call(
-        operation=target.operation,
-        operation_type=target.operation_type,
-        provider=server.provider or provider.name,
-        model=request.model,
-        stream=request.stream,
-        max_tokens=request.max_tokens,
-        timeout=server.timeout if request.timeout is None else request.timeout,
-        attributes=_attributes(provider, target, request, server),
-    )
+_kinds: dict[tuple[str, str, str, str | None, Server], instrumenting.CallKind] = {}
+MAX_KINDS = 1_000
+MAX_KEPT = 128
+"""Characters of a model's name: a longer one is no name, and is not kept."""
 
 
-def _attributes(provider: Provider, target: Target, request: Request, server: Server) -> dict[str, object]:
-    attributes: dict[str, object | None] = {
-        "gen_ai.operation.name": target.operation,
-        "gen_ai.provider.name": server.provider or provider.name,
-        "gen_ai.request.model": request.model,
-        "gen_ai.request.stream": request.stream or None,
-        "gen_ai.request.max_tokens": request.max_tokens,
-        "server.address": server.address,
-        "server.port": server.port,
-        **request.attributes,
-    }
-    return {name: value for name, value in attributes.items() if value is not None}
+def _kind(
+    operation: str, operation_type: str, provider: str, model: str | None, server: Server
+) -> instrumenting.CallKind:
+    """What these calls have in common; kept, because an application makes a few kinds of calls, and many of each."""
+    attributes = {"server.address": server.address, "server.port": server.port}
+    kind = instrumenting.CallKind(operation, provider, model, operation_type, attributes)
+    if len(_kinds) < MAX_KINDS and len(model or "") <= MAX_KEPT:
+        _kinds[operation, operation_type, provider, model, server] = kind
+    return kind
 
 
 def wrap_stream(kind: StreamClass) -> Wrapper:

@@ -13,8 +13,9 @@ from types import AsyncGeneratorType, GeneratorType
 from typing import cast
 
 from midspan.tracking import instrumenting
+from midspan_instrumentation._content import chunk_reader
 from midspan_instrumentation._guard import guarded
-from midspan_instrumentation.provider import Reading, Target, no_tokens
+from midspan_instrumentation.provider import ChunkReader, Reading, Target, no_tokens
 
 Watching = Generator[object, None, None] | AsyncGenerator[object, None]
 
@@ -30,9 +31,8 @@ def record(tracker: instrumenting.CallTracker, reading: Reading) -> None:
         attributes["gen_ai.response.finish_reasons"] = reading.finish_reasons
     if attributes:
         tracker.set_attributes(attributes)
-    usage = reading.usage
-    if usage is not None:
-        tracker.record_usage(input=usage.input, output=usage.output, reasoning=usage.reasoning, cached=usage.cached)
+    if reading.usage is not None:
+        tracker.record_usage(*reading.usage)
     failure = reading.failure
     if failure is not None:
         tracker.fail_as(failure.type, failure.message)
@@ -73,10 +73,11 @@ class Watch:
     def follow(self, iterator: object) -> Watching | None:
         """The iterator to put in the place of the SDK's own; None if it is of an unknown kind."""
         watching: Watching
+        read = chunk_reader(self.tracker, self.target)
         if isinstance(iterator, AsyncIterator):
-            watching = _iterate_async(cast(AsyncIterator[object], iterator), self)
+            watching = _iterate_async(cast(AsyncIterator[object], iterator), self, read)
         elif isinstance(iterator, Iterator):
-            watching = _iterate(cast(Iterator[object], iterator), self)
+            watching = _iterate(cast(Iterator[object], iterator), self, read)
         else:
             return None
         # Weak: the body must not keep alive a stream that the application has dropped.
@@ -199,8 +200,8 @@ def _why_closed(during: type[BaseException] | None) -> str:
 # fifth of what a chunk may cost. No lock, no clock, no telemetry in it: two counts are stored.
 
 
-def _iterate(iterator: Iterator[object], watch: Watch) -> Generator[object, None, None]:
-    counts, read, chunks = watch.tracker.counts, watch.target.read_chunk, 0
+def _iterate(iterator: Iterator[object], watch: Watch, read: ChunkReader) -> Generator[object, None, None]:
+    counts, chunks = watch.tracker.counts, 0
     try:
         for chunk in iterator:
             if not chunks:
@@ -224,8 +225,10 @@ def _iterate(iterator: Iterator[object], watch: Watch) -> Generator[object, None
     watch.exhausted()
 
 
-async def _iterate_async(iterator: AsyncIterator[object], watch: Watch) -> AsyncGenerator[object, None]:
-    counts, read, chunks = watch.tracker.counts, watch.target.read_chunk, 0
+async def _iterate_async(
+    iterator: AsyncIterator[object], watch: Watch, read: ChunkReader
+) -> AsyncGenerator[object, None]:
+    counts, chunks = watch.tracker.counts, 0
     try:
         async for chunk in iterator:
             if not chunks:

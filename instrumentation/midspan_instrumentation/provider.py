@@ -1,16 +1,38 @@
 """The seam for a provider: a table of targets and small readers. Nothing here knows an SDK.
 
-A provider module imports only this one. It holds a `Provider`, and a reader for each of the four
-things that midspan wants to know: what was asked (`Request`), where it goes (`Server`), what a
-response says, and what one chunk of a stream says (both a `Reading`).
+A provider module imports this one, and beside it only readers that it shares with others. It holds a `Provider`, and a
+reader for each of the four things that midspan wants to know: what was asked (`Request`), where it goes (`Server`),
+what a response says, and what one chunk of a stream says (both a `Reading`). Three more read the content, which is done
+for applications that have asked for it alone: the `Prompt`, and the `Piece`s of a whole answer and of a chunk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
+
+from midspan.tracking.instrumenting import Piece, Prompt
+
+__all__ = [
+    "ChunkReader",
+    "Failure",
+    "Piece",
+    "PieceReader",
+    "Prompt",
+    "Provider",
+    "Reading",
+    "Request",
+    "RetryDelay",
+    "Server",
+    "StreamClass",
+    "Target",
+    "Usage",
+    "no_pieces",
+    "no_prompt",
+    "no_tokens",
+]
 
 
 class Usage(NamedTuple):
@@ -77,19 +99,34 @@ ChunkReader = Callable[..., int | Reading]
 It runs for every chunk, so it returns an int wherever it can."""
 
 
+PieceReader = Callable[[Any], Iterable[Piece]]
+"""Reads the content of a whole answer, or of one chunk: only where the application wants it kept."""
+
+
 def no_tokens(_chunk: object) -> int:
     """The reader for streams of which nothing but the number of chunks is known."""
     return 0
 
 
-@dataclass(frozen=True, slots=True)
+def no_prompt(*_args: object, **_kwargs: object) -> Prompt:
+    """The reader for calls of which no content is kept."""
+    return Prompt()
+
+
+def no_pieces(_answer: object) -> Iterable[Piece]:
+    """The reader for answers of which no content is kept."""
+    return ()
+
+
+@dataclass(frozen=True, eq=False)
 class Target:
     """One callable of an SDK whose calls are operations.
 
     `qualname` is looked up in `module`, and in `older_modules` for SDK releases that kept it elsewhere; `optional` is
-    one that not every supported release has. `read_request` has the SDK's own parameter names and is called with the
-    call's own arguments. `is_async` is declared, because decorated SDK methods hide that they are coroutine functions.
-    `end_mark` are the bytes by which the body tells that it is over, for applications that read the body themselves.
+    one that not every supported release has. `read_request` and `read_prompt` have the SDK's own parameter names and
+    are called with the call's own arguments; `read_answer` and `read_pieces` read the content of a whole answer and of
+    a chunk. `is_async` is declared, because decorated SDK methods hide that they are coroutine functions. `end_mark`
+    are the bytes by which the body tells that it is over, for applications that read the body themselves.
     """
 
     module: str
@@ -98,14 +135,21 @@ class Target:
     read_request: Callable[..., Request]
     read_response: Callable[[object], Reading]
     read_chunk: ChunkReader = no_tokens
+    read_prompt: Callable[..., Prompt] = no_prompt
+    read_answer: PieceReader = no_pieces
+    read_pieces: PieceReader = no_pieces
     operation_type: str = "llm_request"
     is_async: bool = False
     end_mark: bytes | None = None
     older_modules: tuple[str, ...] = ()
     optional: bool = False
 
+    def as_async(self) -> Self:
+        """The same of the class's async twin, as SDKs name it: `AsyncCompletions.create` of `Completions.create`."""
+        return replace(self, qualname=f"Async{self.qualname}", is_async=True)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, eq=False)
 class StreamClass:
     """A class of streams of an SDK, which keeps its response and iterator in private attributes."""
 
@@ -116,6 +160,14 @@ class StreamClass:
     response: str = "response"
 
 
+@dataclass(frozen=True, eq=False)
+class RetryDelay:
+    """The method by which an SDK says how many seconds it sleeps before its next attempt; called for nothing else."""
+
+    module: str
+    qualname: str
+
+
 def _unknown_server(_instance: object) -> Server:
     return Server()
 
@@ -124,9 +176,9 @@ def _no_client(_instance: object) -> object | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Provider:
-    """One LLM SDK: its targets, its stream classes, and how to look at the instance called.
+    """One LLM SDK: its targets, its stream classes, how it waits, and how to look at the instance called.
 
     `read_client` returns the SDK client behind the instance that a target was called on (what
     `midspan.disable(client)` is given), `read_server` says where it sends its requests.
@@ -135,5 +187,6 @@ class Provider:
     name: str
     targets: tuple[Target, ...]
     streams: tuple[StreamClass, ...] = ()
+    retry_delays: tuple[RetryDelay, ...] = ()
     read_client: Callable[[object], object | None] = _no_client
     read_server: Callable[[object], Server] = _unknown_server

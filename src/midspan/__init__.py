@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from midspan.tracking.loop import track
     from midspan.tracking.stream import ProgressStream
     from midspan.tracking.switches import disable, disabled
+    from midspan.tracking.tasks import task
     from midspan.tracking.tracker import (
         ProgressRegistry,
         ProgressTracker,
@@ -44,6 +45,7 @@ __all__ = [
     "on_progress",
     "progress",
     "register_prometheus",
+    "task",
     "track",
     "track_llm_progress",
     "track_progress",
@@ -60,6 +62,7 @@ _HOMES = {
     "tracking.loop": "track",
     "tracking.stream": "ProgressStream",
     "tracking.switches": "disable disabled",
+    "tracking.tasks": "task",
     "tracking.tracker": "ProgressRegistry ProgressTracker get_progress_registry get_progress_tracker",
     "tracking.watching": "on_progress watch",
 }

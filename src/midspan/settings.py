@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
+import functools
+import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 PREFIX = "MIDSPAN_"
+MESSAGE_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+"""OpenTelemetry's own switch for the content of messages on spans and in events."""
 INTERNAL = frozenset({"MIDSPAN_FEED_FD", "MIDSPAN_SERVED_BY"})
 DEFAULT_STALL_AFTER = {"": 60.0, "batch": 3600.0, "fine_tuning": 3600.0}
 
 T = TypeVar("T")
+logger = logging.getLogger("midspan")
 
 
 class SettingsError(ValueError):
@@ -34,7 +39,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How midspan behaves in this process (design section 9); the field `x` is the variable `MIDSPAN_X`."""
+    """How midspan behaves in this process (design section 9); the field `x` is the variable `MIDSPAN_X`.
+
+    `message_content` is OpenTelemetry's variable: where messages are written, on the `span`, in an `event`, or both.
+    """
 
     enabled: bool = True
     providers: tuple[str, ...] = ()
@@ -50,6 +58,7 @@ class Settings:
     stall_after: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_STALL_AFTER))
     live_series: int = 20
     capture_content: bool = False
+    message_content: frozenset[str] = frozenset()
     trace_url: str | None = None
     log: str | None = None
 
@@ -129,9 +138,34 @@ def _log(value: str) -> str:
 
 
 def _trace_url(value: str) -> str:
-    if "{trace_id}" not in value or not value.startswith(("http://", "https://")):
+    url = urlsplit(value)
+    if "{trace_id}" not in value or url.scheme not in ("http", "https") or not url.hostname or not value.isprintable():
         raise ValueError("an http(s) URL that contains {trace_id}")
     return value
+
+
+def _message_content(value: str) -> frozenset[str] | None:
+    """OpenTelemetry's values, and `true`, which older instrumentation took; None for another one."""
+    known = {
+        "": (),
+        "false": (),
+        "no_content": (),
+        "true": ("span",),
+        "span_only": ("span",),
+        "event_only": ("event",),
+        "span_and_event": ("span", "event"),
+    }
+    found = known.get(value.strip().lower())
+    return None if found is None else frozenset(found)
+
+
+@functools.cache
+def _tell_unknown(value: str) -> None:
+    """Once: OpenTelemetry wants a warning, and another tool may know the value."""
+    accepted = "NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT"
+    logger.warning(
+        "midspan: %s=%r is not known, no content is captured; accepted: %s", MESSAGE_CONTENT, value, accepted
+    )
 
 
 _PARSERS: dict[str, Callable[[str], object]] = {
@@ -155,13 +189,20 @@ _PARSERS: dict[str, Callable[[str], object]] = {
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Settings from the environment. Raises SettingsError for a bad value or an unknown `MIDSPAN_*` name."""
+    """Settings from the environment. Raises SettingsError for a bad value or an unknown `MIDSPAN_*` name.
+
+    Of the environment of this process OpenTelemetry's variable is told, too: an unknown value is a warning.
+    """
     source = os.environ if environ is None else environ
     given: dict[str, object] = {}
     for variable, value in source.items():
         if variable.startswith(PREFIX) and variable not in INTERNAL and value.strip():
             name = variable.removeprefix(PREFIX).lower()
             given[name] = parse(name, value.strip())
+    where = _message_content(source.get(MESSAGE_CONTENT, ""))
+    if where is None and environ is None:
+        _tell_unknown(source[MESSAGE_CONTENT])
+    given["message_content"] = where or frozenset()
     return _settled(Settings(**given))  # pyright: ignore[reportArgumentType] - each value is what its parser returns
 
 
@@ -170,7 +211,9 @@ def parse(name: str, value: str) -> object:
     parser = _PARSERS.get(name)
     variable = PREFIX + name.upper()
     if parser is None:
-        known = [PREFIX + each.name.upper() for each in fields(Settings)]
+        known = [PREFIX + each.upper() for each in _PARSERS]
+        import difflib
+
         close = difflib.get_close_matches(variable, known, 1)
         hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
         raise SettingsError(f"{variable} is not a setting: {hint}")

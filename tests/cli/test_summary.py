@@ -20,6 +20,12 @@ def test_each_failure_is_told_with_its_error() -> None:
     assert list(summary([failed(), DONE]))[-1] == "failed: chat tiny after 1.9 s: openai.BadRequestError: too long"
 
 
+def test_a_failure_is_told_with_the_address_of_its_trace() -> None:
+    told = list(summary([failed(trace_id="0af7"), DONE], "https://traces.example/{trace_id}"))
+    assert told[-1] == "  trace: https://traces.example/0af7"
+    assert told == [*summary([failed(trace_id="0af7"), DONE]), told[-1]]
+
+
 def test_a_lost_operation_is_told_with_its_reason() -> None:
     told = list(summary([row(status="lost", status_reason="the process ended")]))
     assert told[-1] == "lost: chat tiny after 1.9 s: the process ended"

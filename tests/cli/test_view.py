@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
-import fcntl
-import os
-import pty
-import struct
 import subprocess
-import termios
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from tests.cli.conftest import row
-
-LEAVE_FULL_SCREEN = "\x1b[?1049l"
-
-
-class Terminal:
-    """A pseudo-terminal of 100 columns and 24 lines, and what was written to it."""
-
-    def __init__(self) -> None:
-        self._ours, self.theirs = pty.openpty()
-        fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-        self.seen = ""
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        decode = codecs.getincrementaldecoder("utf-8")().decode
-        try:
-            while data := os.read(self._ours, 65536):
-                self.seen += decode(data)
-        except OSError:
-            # Linux tells the other side's end this way.
-            return
-
-    def close(self) -> None:
-        """No more will be written, once the program has gone too."""
-        os.close(self.theirs)
-        self._thread.join(10)
-        os.close(self._ours)
-
+from tests.cli.terminals import LEAVE_FULL_SCREEN, Terminal
 
 APP = """
 import os, pathlib, sys, time

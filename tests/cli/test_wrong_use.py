@@ -22,8 +22,8 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("", "no command given; there are: run, demo"),
-        ("walk", "unknown command 'walk'; there are: run, demo"),
+        ("", "no command given; there are: run, serve, demo"),
+        ("walk", "unknown command 'walk'; there are: run, serve, demo"),
         ("run", "no command given: midspan run -- python app.py"),
         ("run --", "no command given"),
         ("run --fast ls", "--fast"),
@@ -41,6 +41,9 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("run -m no_such_module.sub", "no module 'no_such_module'"),
         ("run --view ls", "needs a terminal"),
         ("demo --slowly", "--slowly"),
+        ("top ftp://here", "is not an http(s) URL"),
+        ("top --token", "expected one argument"),
+        ("doctor --fast", "--fast"),
     ],
 )
 def test_wrong_use_is_one_line_and_status_2(words: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:

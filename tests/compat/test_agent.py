@@ -64,8 +64,8 @@ def test_the_schema_is_that_of_the_signature_and_the_docstring() -> None:
     assert function["parameters"]["required"] == ["query"]
     assert function["parameters"]["properties"] == {
         "query": {"type": "string"},
-        "pages": {"type": "integer"},
-        "mode": {"enum": ["deep", "fast"]},
+        "pages": {"type": "integer", "default": 2},
+        "mode": {"enum": ["deep", "fast"], "default": "fast"},
     }
 
 
@@ -80,9 +80,9 @@ def test_several_tools_in_one_turn_are_all_answered() -> None:
     [
         ("subtract", {}, "no tool named 'subtract'"),
         ("add", "{not json", "bad arguments for add"),
-        ("add", {"a": 1}, "missing a required argument: 'b'"),
+        ("add", {"a": 1}, "parameter 'b' is missing"),
         ("add", {"a": 1, "b": "two"}, "b: Expected `int`, got `str`"),
-        ("add", {"a": 1, "b": 2, "c": 3}, "unexpected keyword argument 'c'"),
+        ("add", {"a": 1, "b": 2, "c": 3}, "there is no parameter 'c'; there are: a, b"),
     ],
 )
 def test_what_the_model_gets_wrong_is_told_to_the_model(name: str, arguments: object, wanted: str) -> None:

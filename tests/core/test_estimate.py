@@ -83,11 +83,13 @@ def test_the_sources_have_an_order(registry: ProgressRegistry) -> None:
     tracker.update(progress=0.5)
     seen.append(tracker.get_progress_details().progress_source)
     assert seen == ["counts", "counts", "reported"]
-    planned = registry.create_tracker("q", "llm_request")
+    planned = registry.create_tracker("q", "llm_request", expect_children=1)
+    assert planned.get_progress_details().progress_source == "children"
+    planned = registry.create_tracker("r", "llm_request")
     planned.enter_stage(Stage.SENDING_REQUEST)
     assert planned.get_progress_details().progress_source == "stages"
-    registry.create_tracker(parent="q").update(progress=0.9)
-    assert planned.get_progress_details().progress_source == "children"
+    registry.create_tracker(parent="r").update(progress=0.9)
+    assert planned.get_progress_details().progress_source == "stages"
 
 
 def test_a_token_budget_is_a_limit_not_a_target(registry: ProgressRegistry, clock: FakeClock) -> None:

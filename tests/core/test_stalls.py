@@ -12,7 +12,7 @@ from midspan.core.metrics import Reading
 from midspan.core.operation import Status
 from midspan.core.state import Counts, State
 from midspan.testing import FakeClock
-from midspan.tracking.instrumenting import start_call
+from midspan.tracking.instrumenting import CallKind, start_call
 from midspan.tracking.tracker import ProgressRegistry, get_progress_registry
 
 
@@ -124,9 +124,27 @@ def test_chunks_of_a_stream_end_a_stall(registry: ProgressRegistry, clock: FakeC
 def test_a_child_that_ends_is_progress_of_its_parent(registry: ProgressRegistry, clock: FakeClock) -> None:
     parent = registry.create_tracker("op", stall_after=10)
     parent.start()
-    child = registry.create_tracker("child", parent=parent, stall_after=1000)
+    child = registry.create_tracker("child", parent=parent, stall_after=10)
+    child.start()
     registry.pulse(clock.advance(11.0))
     child.complete()
+    registry.pulse(clock.now)
+    assert types_of(registry) == ["start", "stall", "resume"]
+
+
+def test_a_parent_does_not_stall_while_something_below_it_works(registry: ProgressRegistry, clock: FakeClock) -> None:
+    parent = registry.create_tracker("op", stall_after=10)
+    parent.start()
+    child = registry.create_tracker("child", parent=parent, stall_after=10)
+    grandchild = registry.create_tracker("grandchild", parent=child, stall_after=100)
+    child.start()
+    grandchild.start()
+    registry.pulse(clock.advance(11.0))
+    assert types_of(registry) == ["start"]
+    registry.pulse(clock.advance(100.0))
+    assert types_of(registry) == ["start", "stall"]
+    grandchild.update(progress=0.5)
+    registry.pulse(clock.now)
     registry.pulse(clock.now)
     assert types_of(registry) == ["start", "stall", "resume"]
 
@@ -201,7 +219,7 @@ def test_whether_an_ended_operation_was_late_does_not_change_any_more(
 @pytest.mark.parametrize(("stream", "limit"), [(False, 700.0), (True, 60.0)])
 def test_a_call_that_is_not_streamed_stalls_at_its_clients_timeout(stream: bool, limit: float) -> None:
     registry = get_progress_registry()
-    call = start_call(operation="chat", provider="openai", model="m", stream=stream, timeout=700.0)
+    call = start_call(CallKind("chat", "openai", "m"), stream=stream, timeout=700.0)
     begun = call.state.progressed_at
     registry.pulse(begun + limit)
     assert "stall" not in types_of(registry, call.operation_id)

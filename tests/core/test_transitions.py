@@ -10,7 +10,7 @@ import pytest
 from midspan.core import transitions
 from midspan.core.operation import Operation, Status
 from midspan.core.snapshot import snapshot
-from midspan.core.state import Counts, State
+from midspan.core.state import HISTORY_LIMIT, Counts, State
 from midspan.core.wire import encode, pack, unpack
 
 NOW = 1_700_000_000.0
@@ -155,9 +155,22 @@ def test_the_first_chunk_is_timed_once() -> None:
 def test_a_retry_is_another_attempt_of_the_same_operation() -> None:
     state = a_state()
     transitions.start(state, NOW)
-    transitions.retry(state, NOW + 1, 2, "retrying")
+    transitions.retry(state, NOW + 1, 2)
     operation = snapshot(state, NOW + 1)
-    assert (operation.attempt, operation.stage, operation.status) == (2, "retrying", Status.RUNNING)
+    assert (operation.attempt, operation.stage, operation.status) == (2, "sending_request", Status.RUNNING)
+    assert operation.stages_completed == ("retrying",)
+
+
+def test_between_two_attempts_it_is_known_what_is_waited_for_and_until_when() -> None:
+    state = a_state()
+    transitions.start(state, NOW)
+    transitions.wait_to_retry(state, NOW + 1, 20.0, "rate_limit")
+    waiting = snapshot(state, NOW + 2)
+    assert (waiting.stage, waiting.waiting_for, waiting.next_retry_at) == ("retrying", "rate_limit", NOW + 21)
+    transitions.retry(state, NOW + 21, 2)
+    sent = snapshot(state, NOW + 21)
+    assert (sent.stage, sent.waiting_for, sent.next_retry_at) == ("sending_request", None, None)
+    assert dict(state.stage_times)["retrying"] == 20.0
 
 
 def test_a_stage_of_the_plan_gives_its_start_as_progress() -> None:
@@ -165,3 +178,12 @@ def test_a_stage_of_the_plan_gives_its_start_as_progress() -> None:
     transitions.enter_stage(state, NOW, "b")
     operation = snapshot(state, NOW)
     assert (operation.progress, operation.progress_source) == (0.25, "stages")
+
+
+def test_of_many_changes_a_bounded_number_is_held_and_the_newest_are_shown() -> None:
+    state = a_state()
+    for step in range(1_000):
+        transitions.update(state, NOW, step=step)
+        assert len(state.history) <= transitions.MAX_HISTORY
+    shown = snapshot(state, NOW).history
+    assert [event.step for event in shown] == list(range(1_000 - HISTORY_LIMIT, 1_000))

@@ -13,6 +13,8 @@ What happens is chosen by the model that is asked for, so that one server serves
 | `gated`    | sends each event of a stream only when `gate.release()` lets it                    |
 | `limited`  | an answer cut at its token limit                                                   |
 | `failing`  | the server reports an error inside the stream (responses: `response.failed`)       |
+| `echoing`  | status 400, with an error that repeats the prompt                                  |
+| `parrot`   | answers with the prompt, in two parts                                              |
 | `odd`      | chunks with null, missing and empty parts, as some services send them              |
 """
 
@@ -109,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
         model, path = request["model"], self.path.partition("?")[0]
         if model == "refused":
             self._send_json(_error("no such thing", "invalid_request_error"), status=400)
+        elif model == "echoing":
+            self._send_json(_error(f"not acceptable: {_prompt(request)}", "invalid_request_error"), status=400)
         elif model == "flaky" and next(self.fake.turns):
             self._send_json(_error("try again", "server_error"), status=500)
         elif model == "silent":
@@ -205,7 +209,16 @@ def _finish(request: Json) -> str:
 
 def _content(request: Json) -> str:
     structured = "response_format" in request or "format" in (request.get("text") or {})
-    return '{"answer": "It works."}' if structured else "".join(CONTENT)
+    return '{"answer": "It works."}' if structured else "".join(_parts(request))
+
+
+def _parts(request: Json) -> tuple[str, ...]:
+    return ("You said: ", _prompt(request)) if request["model"] == "parrot" else CONTENT
+
+
+def _prompt(request: Json) -> str:
+    messages = request.get("messages")
+    return messages[-1]["content"] if messages else request.get("prompt") or request["input"]
 
 
 def _completion(request: Json) -> Json:
@@ -251,7 +264,7 @@ def _chunks(request: Json) -> Iterator[Json]:
     count = request.get("n") or 1
     for index in range(count):
         yield _chunk(request, [_choice({"role": "assistant", "content": ""}, index=index)])
-        for part in CONTENT:
+        for part in _parts(request):
             yield _chunk(request, [_choice({"content": part}, index=index)])
         yield _chunk(request, [_choice({}, _finish(request), index=index)])
     if (request.get("stream_options") or {}).get("include_usage"):
@@ -280,14 +293,14 @@ def _text(request: Json, text: str, reason: str | None, **more: object) -> Json:
 
 
 def _text_completion(request: Json) -> Json:
-    return _text(request, "".join(CONTENT), _finish(request), usage=_chat_usage())
+    return _text(request, "".join(_parts(request)), _finish(request), usage=_chat_usage())
 
 
 def _text_chunks(request: Json) -> Iterator[Json]:
     if request["model"] == "failing":
         yield _error("overloaded", "server_error")
         return
-    for part in CONTENT:
+    for part in _parts(request):
         yield _text(request, part, None)
     yield _text(request, "", _finish(request))
     if (request.get("stream_options") or {}).get("include_usage"):
@@ -339,7 +352,7 @@ def _response_events(request: Json) -> Iterator[Json]:
     opened = {**item, "status": "in_progress", "content": []}
     yield {"type": "response.output_item.added", "output_index": 0, "item": opened}
     yield {"type": "response.content_part.added", **where, "part": {**text, "text": ""}}
-    for part in CONTENT:
+    for part in _parts(request):
         yield {"type": "response.output_text.delta", **where, "delta": part, "logprobs": []}
     content = _content(request)
     yield {"type": "response.output_text.done", **where, "text": content, "logprobs": []}

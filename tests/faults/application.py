@@ -158,7 +158,9 @@ def _run(make: Callable[[], Any]) -> Callable[[], object]:
 def _operations() -> None:
     """Something to be seen: one that has ended, and one that runs."""
     midspan.ProgressTracker(name="ended").complete()
-    midspan.ProgressTracker(name="running", total_steps=2).update(1)
+    running = midspan.ProgressTracker(name="running", total_steps=2)
+    running.update(1)
+    running.update(2)
 
 
 def _pulse() -> None:

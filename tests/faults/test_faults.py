@@ -17,8 +17,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 
 import midspan_instrumentation as instrumentation
 from midspan.core import failures, retention
+from midspan.core.content import NO_CAPTURE, Capture
 from midspan.core.state import State
 from midspan.core.subscription import Subscription
+from midspan.core.telling import Audience
+from midspan.runtime.pulse import Pulse
 from midspan.telemetry.spans import SpanRecorder
 from midspan.tracking import instrumenting
 from midspan.tracking.clock import steady_clock
@@ -83,13 +86,14 @@ def expected(application: Application) -> list[str]:
 
 @pytest.fixture
 def midspan_on(application: Application, expected: list[str]) -> Iterator[ProgressRegistry]:
-    """Spans, a reader of changes, and the instrumentation; each thing was done once, so that caches are warm."""
+    """Spans with content, a reader of changes, and the instrumentation; each was done once, so that caches are warm."""
     registry = get_progress_registry()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(Exporter()))
     recorder = SpanRecorder(registry, tracer_provider=provider)
     registry.add_processor(recorder)
     registry.attach = recorder.attach
+    registry.capture = Capture(span=True)
     instrumentation.apply()
     subscription = registry.subscribe(eager=True)
     for action in application.actions():
@@ -99,6 +103,7 @@ def midspan_on(application: Application, expected: list[str]) -> Iterator[Progre
     instrumentation.undo()
     registry.remove_processor(recorder)
     registry.attach = no_span
+    registry.capture = NO_CAPTURE
     provider.shutdown()
 
 
@@ -113,6 +118,8 @@ def reached_by(application: Application) -> dict[str, list[int]]:
     for number, action in enumerate(application.actions()):
         with called() as codes:
             action()
+            # Here, and not in an action to come.
+            Pulse(get_progress_registry()).beat()
         for code in codes & known.keys():
             reached.setdefault(known[code], []).append(number)
     return reached
@@ -156,18 +163,18 @@ def break_clock(registry: ProgressRegistry, patch: pytest.MonkeyPatch) -> None:
 
 
 def break_processor(registry: ProgressRegistry, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(registry, "_processors", (BrokenProcessor(), *registry._processors))
+    patch.setattr(registry, "_audience", Audience.of((BrokenProcessor(), *registry._processors)))
 
 
 def break_subscriber(registry: ProgressRegistry, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(registry, "_subscriptions", (Subscription(steady_clock, fail, fail),))
+    patch.setattr(registry, "_subscriptions", (Subscription(steady_clock.now, fail, fail),))
 
 
 def break_exporter(registry: ProgressRegistry, patch: pytest.MonkeyPatch) -> None:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(BrokenExporter())
     recorder = SpanRecorder(registry, tracer_provider=provider)
-    patch.setattr(registry, "_processors", (recorder,))
+    patch.setattr(registry, "_audience", Audience.of((recorder,)))
     patch.setattr(registry, "attach", recorder.attach)
 
 
@@ -229,6 +236,7 @@ def test_a_function_that_raises_changes_nothing_for_the_application(
         with raising(known[name]):
             # What one of them leaves current, the next one must not find.
             seen = {number: copy_context().run(actions[number]) for number in numbers}
+            Pulse(midspan_on).beat()
         found = fault(expected, seen, told, name)
         if found is not None:
             faults[name] = found

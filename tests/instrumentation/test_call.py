@@ -17,8 +17,9 @@ from midspan.core.operation import Status, Tokens
 from midspan.testing import Captured
 from midspan.tracking import instrumenting
 from midspan.tracking.switches import disable, disabled
-from midspan_instrumentation._call import current_call, wrap_call
-from midspan_instrumentation.provider import Provider, Reading, Request, Target
+from midspan_instrumentation import _call
+from midspan_instrumentation._call import _kind, current_call, wrap_call
+from midspan_instrumentation.provider import Provider, Reading, Request, Server, Target
 from tests.fakes.openai_calls import ANSWERS, STREAMS
 from tests.fakes.openai_server import FakeOpenAI
 from tests.instrumentation.conftest import MakeAsync
@@ -172,13 +173,13 @@ def test_a_failure_of_midspan_changes_nothing_for_the_application(
 def test_a_response_reader_that_fails_is_reported_and_the_call_completes(
     client: openai.OpenAI, seen: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from midspan_instrumentation.providers import openai as provider
+    from midspan_instrumentation.providers import _chat_completions as readers
 
     def fail(*_: object) -> None:
         raise RuntimeError("ours")
 
     monkeypatch.setattr(failures, "raising", False)
-    monkeypatch.setattr(provider, "_usage", fail)
+    monkeypatch.setattr(readers, "read_usage", fail)
     assert ask(client).choices[0].message.content == "It works."
     assert failures.counts() == {"response reader": 1}
     assert [o.status for o in seen.operations] == [Status.COMPLETED]
@@ -286,3 +287,24 @@ def test_any_base_url_is_seen(base_url: str, client: openai.OpenAI, server: Fake
     ask(elsewhere)
     list(ask(elsewhere, stream=True))
     assert [(o.status, o.bytes is not None) for o in seen.operations] == [(Status.COMPLETED, True)] * 2
+
+
+def test_calls_of_one_kind_share_what_they_have_in_common(client: openai.OpenAI, seen: Captured) -> None:
+    first, second = (instrumenting.start_call(_kind("chat", "llm_request", "p", "m", Server("h", 1))) for _ in range(2))
+    assert first.state.attributes == second.state.attributes
+    first.set_attributes({"gen_ai.response.id": "r"})
+    assert "gen_ai.response.id" not in (second.state.attributes or {})
+    for call in (first, second):
+        call.complete()
+
+
+def test_of_ever_new_models_a_bounded_number_is_remembered(
+    client: openai.OpenAI, seen: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_call, "MAX_KINDS", 2)
+    monkeypatch.setattr(_call, "_kinds", {})
+    for number in range(4):
+        ask(client, f"m-{number}")
+        ask(client, f"m-{number}")
+    assert len(_call._kinds) == 2
+    assert [operation.model for operation in seen.operations] == [f"m-{number // 2}" for number in range(8)]

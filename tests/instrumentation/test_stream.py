@@ -35,7 +35,7 @@ def read_nothing(_: object) -> Reading:
 
 
 def make_watch(**options: Any) -> Watch:
-    tracker = instrumenting.start_call(operation="chat", provider="p", model="m", stream=True)
+    tracker = instrumenting.start_call(instrumenting.CallKind("chat", "p", "m"), stream=True)
     target = Target("m", "f", "chat", lambda: Request(), read_nothing, read_number)
     watch = Watch(tracker, target, **{"choices": 1, **options})
     watch.held = False
@@ -195,7 +195,7 @@ def test_nothing_ends_inside_the_garbage_collector(
     """The collector may run inside any lock: it only leaves a note, and the pulse ends."""
     stream = client.chat.completions.create(model="ok", messages=MESSAGES, stream=True)
     next(stream)
-    registry = instrumenting.start_call(operation="chat", provider="p", model="m", stream=False).registry
+    registry = instrumenting.start_call(instrumenting.CallKind("chat", "p", "m")).registry
 
     def refuse(*_: object, **__: object) -> bool:
         raise AssertionError("an operation was ended by the collector")

@@ -225,7 +225,7 @@ def test_no_resource_is_left_open_at_exit(tmp_path: Path) -> None:
         from midspan.runtime.wiring import runtime
         from urllib.request import urlopen
         midspan.instrument(server="127.0.0.1:0")
-        with urlopen(runtime().server.url + "/v1/operations") as page:
+        with urlopen(runtime().serving.server.url + "/v1/operations") as page:
             page.read()
         midspan.ProgressTracker().start()
         """,
@@ -245,7 +245,7 @@ def test_a_reader_of_the_api_does_not_hold_the_exit_up() -> None:
             print("closed")
         atexit.register(told)
         midspan.instrument(server="127.0.0.1:0")
-        client = socket.create_connection(runtime().server.address, timeout=20)
+        client = socket.create_connection(runtime().serving.server.address, timeout=20)
         client.sendall(b"GET /healthz HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
         assert client.recv(1)
         midspan.ProgressTracker().start()
@@ -285,7 +285,7 @@ def test_the_server_thread_blocks_sigpipe_and_no_other_thread_does() -> None:
                 (mask,) = [line.split()[1] for line in status if line.startswith("SigBlk")]
             return int(mask, 16) == 1 << signal.SIGPIPE - 1
         midspan.instrument(server="127.0.0.1:0")
-        runtime().server.settle()
+        runtime().serving.server.settle()
         print([thread.name for thread in threading.enumerate() if blocks(thread)])
         """
     )

@@ -105,7 +105,7 @@ def child():
     assert threads() == []
 
 logging.getLogger("midspan").setLevel(logging.CRITICAL + 1)
-runtime().server.settle()  # a fork waits for that, and here every lock is held for longer than a moment
+runtime().serving.server.settle()  # a fork waits for that, and here every lock is held for longer than a moment
 held, release = hold_all()
 status = forked(child)
 release()
@@ -249,7 +249,7 @@ def test_the_child_of_a_serving_process_says_once_who_serves_and_keeps_no_port()
                 said.append(record.getMessage())
         logging.getLogger("midspan").addHandler(Keep())
         midspan.instrument(server="127.0.0.1:0")
-        address = runtime().server.address
+        address = runtime().serving.server.address
         parent = os.getpid()
         client = socket.create_connection(address)
         client.sendall(b"GET /healthz HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
@@ -257,7 +257,7 @@ def test_the_child_of_a_serving_process_says_once_who_serves_and_keeps_no_port()
         go, hold = os.pipe()
         def child():
             os.close(hold)
-            assert runtime().server is None
+            assert runtime().serving.server is None
             for _ in range(3):
                 with midspan.ProgressTracker():
                     pass
@@ -268,7 +268,7 @@ def test_the_child_of_a_serving_process_says_once_who_serves_and_keeps_no_port()
         if pid == 0:
             child()
             os._exit(0)
-        urlopen(runtime().server.url + "/healthz").read()
+        urlopen(runtime().serving.server.url + "/healthz").read()
         midspan.uninstrument()
         client.settimeout(20)
         while client.recv(1000):
@@ -302,7 +302,7 @@ def test_a_child_that_outlives_the_serving_parent_serves_in_its_place() -> None:
                 os.read(go, 1)
                 eventually(lambda: not is_alive(parent))
                 with midspan.ProgressTracker("daemons"):
-                    page = urlopen(runtime().server.url + "/v1/operations").read().decode()
+                    page = urlopen(runtime().serving.server.url + "/v1/operations").read().decode()
                 os.write(says, b"seen" if '"daemons"' in page else page.encode())
                 os._exit(0)
             os._exit(0)
@@ -323,7 +323,7 @@ def test_what_was_silenced_for_the_parents_server_thread_is_not_silent_in_the_ch
         from midspan.runtime.wiring import runtime
         from urllib.request import urlopen
         midspan.instrument(server="127.0.0.1:0")
-        urlopen(runtime().server.url + "/healthz").read()
+        urlopen(runtime().serving.server.url + "/healthz").read()
         silenced = [logging.getLogger(name) for name in ("uvicorn.error", "uvicorn.access", "asyncio")]
         assert all(logger.filters for logger in silenced)
         def child():

@@ -20,10 +20,10 @@ def test_every_thread_is_a_named_daemon_and_ends_with_uninstrument() -> None:
             runtime().send_feed()
             with midspan.ProgressTracker():
                 pass
-            for server in (runtime().server, runtime().metrics_server):
+            for server in (runtime().serving.server, runtime().serving.metrics_server):
                 for path in ("/metrics", "/healthz", "/readyz"):
                     urlopen(server.url + path).read()
-            urlopen(runtime().server.url + "/v1/operations").read()
+            urlopen(runtime().serving.server.url + "/v1/operations").read()
             ours = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
             assert all(thread.daemon for thread in ours), ours
             # Where the API is computed, anyio adds threads of its own.

@@ -10,7 +10,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from midspan import settings
-from midspan.runtime.recording import Recording
+from midspan.core.content import NO_CAPTURE, Capture
+from midspan.runtime.recording import Recording, wanted_content
 from midspan.settings import Settings
 from midspan.telemetry import events, log_lines
 from midspan.telemetry.event_queue import OutgoingEvent
@@ -86,6 +87,23 @@ def ways(registry: ProgressRegistry, clock: FakeClock, monkeypatch: pytest.Monke
 def test_settings_choose_the_ways(ways: Ways, environ: dict[str, str], wanted: tuple[bool, bool, bool]) -> None:
     ways.start(**environ)
     assert ways.told() == wanted
+
+
+@pytest.mark.parametrize(
+    ("environ", "wanted"),
+    [
+        ({}, NO_CAPTURE),
+        ({"MIDSPAN_CAPTURE_CONTENT": "true"}, Capture(preview=True)),
+        ({settings.MESSAGE_CONTENT: "SPAN_ONLY"}, Capture(span=True)),
+        ({settings.MESSAGE_CONTENT: "SPAN_AND_EVENT", "MIDSPAN_CAPTURE_CONTENT": "1"}, Capture(True, True, True)),
+    ],
+)
+def test_settings_say_where_content_goes(environ: dict[str, str], wanted: Capture) -> None:
+    assert wanted_content(settings.load(environ)) == wanted
+
+
+def test_the_same_object_says_that_nobody_wants_content() -> None:
+    assert wanted_content(settings.load({})) is NO_CAPTURE
 
 
 def test_a_second_start_changes_the_ways_and_keeps_the_provider(ways: Ways) -> None:

@@ -9,8 +9,9 @@ import textwrap
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
-from midspan.runtime.wiring import check
+from midspan.runtime.wiring import check, register_prometheus
 from midspan.settings import SettingsError, load
 from tests.environ import clean_environ
 
@@ -85,7 +86,7 @@ def test_metrics_have_an_address_of_their_own_when_set() -> None:
         import json, midspan, urllib.request, urllib.error
         from midspan.runtime.wiring import runtime
         midspan.instrument()
-        url = runtime().metrics_server.url
+        url = runtime().serving.metrics_server.url
         page = urllib.request.urlopen(urllib.request.Request(url + "/metrics", headers={"Host": "pod:80"}))
         try:
             urllib.request.urlopen(url + "/v1/operations")
@@ -97,6 +98,16 @@ def test_metrics_have_an_address_of_their_own_when_set() -> None:
         MIDSPAN_METRICS="127.0.0.1:0",
     )
     assert (status, body, other) == (200, True, 404)
+
+
+@pytest.mark.parametrize(("setting", "shown"), [("0", False), ("5", True)])
+def test_an_application_s_own_page_has_series_of_single_operations_as_the_setting_says(
+    monkeypatch: pytest.MonkeyPatch, setting: str, shown: bool
+) -> None:
+    monkeypatch.setenv("MIDSPAN_LIVE_SERIES", setting)
+    page = CollectorRegistry()
+    register_prometheus(page)
+    assert (b"midspan_live_operation" in generate_latest(page)) is shown
 
 
 def test_the_app_may_set_its_own_tracer_provider_after_us() -> None:

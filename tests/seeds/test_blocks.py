@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,30 +13,9 @@ from fastapi.testclient import TestClient
 
 from midspan import Status, get_progress_registry
 from tests.compat.scripted_model import ScriptedModel, calls, says
+from tests.seeds.reading import S0, S4, blocks, needs_seeds, run_block
 
-SEEDS = Path(__file__).parents[2].parent / "shared" / "seeds"
-S0, S4 = SEEDS / "S0-llm-gateway-progress.md", SEEDS / "S4-progress-streaming.md"
-
-pytestmark = pytest.mark.skipif(not SEEDS.is_dir(), reason=f"the seeds are not beside this checkout ({SEEDS.name}/)")
-
-IMPORTS = [
-    (r"^from asf\.medical\.llm_gateway\.progress\.models import", "from midspan.models import"),
-    (r"^from asf\.medical\.llm_gateway\.progress import", "from midspan import"),
-    (r"^from ai_infra import", "from midspan import"),
-]
-
-
-def blocks(seed: Path) -> list[str]:
-    """Its Python blocks, with the imports substituted."""
-    found = re.findall(r"^```python\n(.*?)^```", seed.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    for pattern, ours in IMPORTS:
-        found = [re.sub(pattern, ours, block, flags=re.MULTILINE) for block in found]
-    return found
-
-
-def run_block(block: str, names: dict[str, Any]) -> None:
-    # Annotations such as `websocket: WebSocket` are looked up in the module that a function belongs to.
-    exec(compile(block, "seed", "exec"), names)
+pytestmark = needs_seeds
 
 
 def test_every_python_block_of_s0_runs(capsys: pytest.CaptureFixture[str]) -> None:

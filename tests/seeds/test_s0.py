@@ -44,7 +44,7 @@ def basic_usage() -> tuple[ProgressTracker, Operation]:
     return tracker, progress
 
 
-def test_s0_27_29_30_31_32_33_basic_usage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_s0_02_09_27_29_30_31_32_33_basic_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """Keyword constructor without a registry, steps and messages, completion, details with percent and message."""
     _, progress = basic_usage()
     assert capsys.readouterr().out == "Progress: 100.0% - All steps completed\n"

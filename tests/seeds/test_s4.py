@@ -95,7 +95,7 @@ def process_data(data: list) -> dict:
     return {"processed": len(results), "results": results}
 
 
-def test_s4_02_03_status_messages_and_other_keys() -> None:
+def test_s4_02_03_21_status_messages_and_other_keys() -> None:
     """`status` is the event's status; every other key is in its data."""
     stream = ProgressStream(process_data, [3, 4])
     events = [(event.status, event.data) for event in stream]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import httpx2
 import pytest
 from starlette.applications import Starlette
@@ -47,8 +49,14 @@ def test_the_link_to_the_next_page_holds_under_a_prefix(host_app, registry) -> N
     assert [len(answer.json()["operations"]) for answer in (first, second)] == [2, 1]
 
 
+def test_the_openapi_document_and_new_operations_know_the_prefix(host_app) -> None:
+    assert host_app.get("/ops/midspan/v1/openapi.json").json()["servers"] == [{"url": "/ops/midspan"}]
+    created = host_app.post("/ops/midspan/v1/operations", json={"operation_id": "one"})
+    assert created.headers["location"] == "/ops/midspan/v1/operations/one"
+
+
 def test_problems_under_a_prefix_are_problems(host_app) -> None:
-    unknown, wrong = host_app.get("/ops/midspan/none"), host_app.post("/ops/midspan/v1/operations")
+    unknown, wrong = host_app.get("/ops/midspan/none"), host_app.delete("/ops/midspan/v1/operations")
     assert [answer.json()["status"] for answer in (unknown, wrong)] == [404, 405]
 
 
@@ -57,3 +65,16 @@ def test_the_host_application_keeps_its_own_answers(host_app) -> None:
     assert (page.status_code, page.text) == (200, "mine")
     assert "cache-control" not in page.headers
     assert host_app.get("/none").headers["content-type"] != "application/problem+json"
+
+
+def test_the_end_of_the_apps_life_ends_its_streams_and_a_new_life_takes_new_ones(registry) -> None:
+    app = create_app(registry, metrics=lambda _: (b"page", "text/plain"))
+
+    async def live() -> list[bool]:
+        async with app.router.lifespan_context(app):
+            reader = app.state.hub.open()
+            seen = [reader.closed]
+        await reader.next(20)
+        return [*seen, reader.closed]
+
+    assert [asyncio.run(live()) for _ in range(2)] == [[False, True]] * 2

@@ -6,14 +6,19 @@ import socket
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 from urllib.request import urlopen
 
 import httpx2
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from midspan.core import failures
+from midspan.server import embedded
 from midspan.server.app import create_app
 from midspan.server.embedded import EmbeddedServer
+from tests.server.live import events
 
 LOGGERS = (None, "asyncio", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 ASKED = "from urllib.request import urlopen; print(urlopen(server.url + '/healthz').read().decode())"
@@ -219,3 +224,63 @@ def test_logging_of_the_program_stays_as_it_was(build) -> None:
     assert handlers == [True] * 6
     assert before == [(logger.level, logger.propagate, list(logger.filters)) for logger in loggers]
     assert {"the application's own"} == {record.getMessage() for record in records if record.name != "midspan"}
+
+
+def test_stopping_says_bye_to_open_streams_and_waits_for_none(build, registry) -> None:
+    server = EmbeddedServer(build, port=0)
+    server.start()
+    with httpx2.Client(base_url=server.url, timeout=20, verify=False) as client, events(client, "/v1/stream") as stream:
+        stream.next()
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        (last,) = stream.rest()
+        stopping.join(20)
+    assert (last.name, last.json) == ("bye", {"reason": "shutdown"})
+    assert not registry.watched
+
+
+def test_stopping_says_bye_to_open_websockets(build) -> None:
+    server = EmbeddedServer(build, port=0)
+    server.start()
+    with connect(f"ws://127.0.0.1:{server.address.port}/v1/ws") as socket:
+        socket.send('{"type": "subscribe"}')
+        for kind in ("subscribed", "snapshot"):
+            assert f'"type":"{kind}"' in str(socket.recv(timeout=20))
+        server.stop()
+        assert socket.recv(timeout=20) == '{"type":"bye","reason":"shutdown"}'
+
+
+def test_without_the_websockets_library_everything_else_is_served(build, monkeypatch) -> None:
+    monkeypatch.setattr(embedded, "find_spec", lambda _: None)
+    server = EmbeddedServer(build, port=0)
+    server.start()
+    with urlopen(f"{server.url}/v1/operations", timeout=20) as answer:
+        assert answer.status == 200
+    with pytest.raises(InvalidStatus):
+        connect(f"ws://127.0.0.1:{server.address.port}/v1/ws")
+    server.stop()
+
+
+class Transport:
+    """What matters of a connection's transport here."""
+
+    def __init__(self, closing: bool) -> None:
+        self.closing, self.aborted = closing, False
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_a_connection_that_was_closed_and_takes_nothing_is_dropped_at_the_second_look(build) -> None:
+    stuck, open_one = Transport(True), Transport(False)
+    server = EmbeddedServer(build, port=0)
+    connections = [SimpleNamespace(transport=each) for each in (stuck, open_one)] + [SimpleNamespace()]
+    server._server = SimpleNamespace(server_state=SimpleNamespace(connections=connections))  # pyright: ignore
+    server._drop_stuck()
+    assert not stuck.aborted
+    server._drop_stuck()
+    assert (stuck.aborted, open_one.aborted) == (True, False)
+    server._server = None

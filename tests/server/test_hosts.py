@@ -68,6 +68,13 @@ def test_a_change_from_our_own_origin_is_taken(client, registry, origin: str) ->
     assert client.delete("/v1/operations/one", headers={"Origin": origin}).status_code == 204
 
 
+def test_a_change_that_another_site_makes_is_refused_without_an_origin_too(client, registry) -> None:
+    registry.create_tracker("one").complete()
+    answer = client.delete("/v1/operations/one", headers={"Sec-Fetch-Site": "cross-site"})
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:midspan:problem:foreign-origin")
+    assert client.get("/v1/operations/one", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
+
+
 def test_no_answer_allows_another_origin_to_read_it(client) -> None:
     for answer in (
         client.get("/v1/operations", headers={"Origin": "https://evil.example"}),

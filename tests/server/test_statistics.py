@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from midspan.core import transitions
 from midspan.core.retention import Limits
-from midspan.core.statistics import MAX_MODELS
+from midspan.core.statistics import MAX_MODELS, MAX_SERIES
 from midspan.server.statistics import summary
+from midspan.server.tally import Summary
 from midspan.tracking.tracker import ProgressRegistry
 
 
@@ -13,6 +15,11 @@ def run(registry, clock, seconds: float, **options) -> None:
     tracker.start()
     clock.advance(seconds)
     tracker.complete()
+
+
+def durations(document: Summary) -> tuple[float | None, ...]:
+    found = document.duration_seconds
+    return found.count, found.p50, found.p95, found.p99
 
 
 def test_an_empty_registry_has_zeros_and_unknowns(client) -> None:
@@ -51,14 +58,13 @@ def test_an_operation_without_progress_is_counted_as_stalled_until_it_moves(clie
 def test_percentiles_are_durations_that_were_measured(registry, clock) -> None:
     for seconds in range(100, 0, -1):
         run(registry, clock, float(seconds))
-    found = summary(registry)["duration_seconds"]
-    assert pytest.approx(found) == {"count": 100, "p50": 50.0, "p95": 95.0, "p99": 99.0}
+    assert durations(summary(registry)) == pytest.approx((100, 50.0, 95.0, 99.0))
 
 
 def test_the_percentile_of_few_operations_is_rounded_up_to_one_of_them(registry, clock) -> None:
     for seconds in (1.0, 2.0, 3.0):
         run(registry, clock, seconds)
-    assert summary(registry)["duration_seconds"] == pytest.approx({"count": 3, "p50": 2.0, "p95": 3.0, "p99": 3.0})
+    assert durations(summary(registry)) == pytest.approx((3, 2.0, 3.0, 3.0))
 
 
 def test_groups_have_their_own_counts_and_durations(client, registry, clock) -> None:
@@ -78,8 +84,8 @@ def test_groups_have_their_own_counts_and_durations(client, registry, clock) -> 
 def test_models_beyond_the_limit_are_together_under_other(registry, clock) -> None:
     for number in range(MAX_MODELS + 5):
         run(registry, clock, 1.0, model=f"model-{number}")
-    other = summary(registry)["by_model"]["other"]
-    assert (other["completed"], other["duration_seconds"]["count"]) == (5, 5)
+    other = summary(registry).by_model["other"]
+    assert (other.completed, other.duration_seconds.count) == (5, 5)
 
 
 def test_counts_outlive_the_operations_and_durations_do_not(clock) -> None:
@@ -87,4 +93,79 @@ def test_counts_outlive_the_operations_and_durations_do_not(clock) -> None:
     for _ in range(5):
         run(registry, clock, 1.0)
     seen = summary(registry)
-    assert (seen["completed"], seen["duration_seconds"]["count"]) == (5, 2)
+    assert (seen.completed, seen.duration_seconds.count) == (5, 2)
+
+
+def test_a_window_leaves_out_what_ended_before_it(client, registry, clock) -> None:
+    run(registry, clock, 2.0)
+    clock.advance(3600)
+    run(registry, clock, 4.0)
+    registry.create_tracker("now").start()
+    seen = client.get("/v1/statistics?window=1h").json()
+    assert (seen["window_seconds"], seen["completed"], seen["running"], seen["started"]) == (3600, 1, 1, 2)
+    assert seen["duration_seconds"]["count"] == 1
+    assert seen["by_name"]["chat"]["completed"] == 1
+    assert client.get("/v1/statistics").json()["completed"] == 2
+
+
+@pytest.mark.parametrize("window", ["0", "1w", "", "-5"])
+def test_a_wrong_window_is_a_problem_that_names_it(client, window: str) -> None:
+    answer = client.get(f"/v1/statistics?window={window}")
+    assert (answer.status_code, answer.json()["parameter"]) == (400, "window")
+
+
+def stream(registry, clock, tokens: int = 0, **options) -> None:
+    """A call that waits for 2 s, streams for 10 s, and is told of its usage."""
+    tracker = registry.create_tracker(None, "llm_request", name="chat", **options)
+    tracker.enter_stage("sending_request")
+    clock.advance(2)
+    tracker.apply(lambda state, now: transitions.first_chunk(state, now, "streaming_response"))
+    clock.advance(10)
+    if tokens:
+        tracker.apply(lambda state, _: transitions.record_usage(state, 5, tokens))
+    tracker.complete()
+
+
+def test_streams_have_a_first_chunk_a_rate_and_stages(client, registry, clock) -> None:
+    stream(registry, clock, 200)
+    seen = client.get("/v1/statistics").json()
+    assert seen["time_to_first_chunk_seconds"]["p50"] == pytest.approx(2)
+    assert seen["tokens_per_second"]["p95"] == pytest.approx(20)
+    assert seen["tokens"] == {"input": 5, "output": 200}
+    stages = {stage: found["p50"] for stage, found in seen["stage_seconds"].items()}
+    assert stages == pytest.approx({"sending_request": 2, "streaming_response": 10})
+    assert set(seen["by_type"]["llm_request"]["stage_seconds"]) == set(stages)
+
+
+@pytest.mark.parametrize("query", ["", "?window=1h"])
+def test_estimated_tokens_are_not_counted(client, registry, clock, query: str) -> None:
+    stream(registry, clock)
+    assert client.get(f"/v1/statistics{query}").json()["tokens"] == {"input": 0, "output": 0}
+
+
+def test_running_streams_have_a_rate_together(client, registry, clock) -> None:
+    for _ in range(2):
+        tracker = registry.create_tracker(None, "llm_request")
+        tracker.start()
+        tracker.apply(lambda state, now: transitions.first_chunk(state, now, "streaming_response"))
+        tracker.apply(lambda state, _: transitions.record_usage(state, 5, 100))
+    clock.advance(10)
+    assert client.get("/v1/statistics").json()["running_tokens_per_second"] == pytest.approx(20)
+
+
+def test_first_estimates_are_compared_with_what_came(client, registry, clock) -> None:
+    tracker = registry.create_tracker("one", total_steps=10)
+    tracker.update(0)
+    clock.advance(2)
+    tracker.update(5)
+    registry.pulse(clock())
+    clock.advance(6)
+    tracker.complete()
+    assert client.get("/v1/statistics").json()["estimate_error_seconds"] == {"counts": {"count": 1, "mean": 4.0}}
+
+
+def test_values_beyond_the_limit_are_together_in_a_window_too(registry, clock) -> None:
+    for number in range(MAX_SERIES + 5):
+        run(registry, clock, 1.0, model=f"model-{number}")
+    groups = summary(registry, window=1e6).by_model
+    assert (len(groups), groups["other"].completed) == (MAX_SERIES + 1, 5)

@@ -49,14 +49,7 @@ def hex_id(span: Span) -> str:
 
 
 def call_of(model: str = "m", operation_type: str = "llm_request") -> instrumenting.CallTracker:
-    return instrumenting.start_call(
-        operation="chat",
-        provider="openai",
-        model=model,
-        stream=True,
-        operation_type=operation_type,
-        attributes={"gen_ai.operation.name": "chat"},
-    )
+    return instrumenting.start_call(instrumenting.CallKind("chat", "openai", model, operation_type), stream=True)
 
 
 class Ongoing:

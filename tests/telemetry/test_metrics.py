@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 from opentelemetry import trace
@@ -158,17 +160,40 @@ def test_two_readers_of_one_provider_see_the_same(registry: ProgressRegistry) ->
         assert [values(reader, "midspan.operation.started", NAME) for reader in readers] == [{("job",): number}] * 2
 
 
+class Unreadable(Counter[str]):
+    """Counts that nobody can read."""
+
+    def copy(self) -> Unreadable:
+        return self
+
+    def items(self) -> NoReturn:
+        raise RuntimeError("ours")
+
+
 def test_a_metric_that_cannot_be_read_takes_no_other_with_it(
     metering: Metering, reader: InMemoryMetricReader, registry: ProgressRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failures, "raising", False)
     registry.create_tracker(name="job").start()
     series = registry.statistics.series()[0]
-    monkeypatch.setattr(series, "tokens", None)
+    monkeypatch.setattr(series, "tokens", Unreadable())
     found = metrics(reader)
     assert "midspan.tokens" not in found
     assert {"midspan.operation.active", "midspan.internal.errors"} <= set(found)
     assert failures.counts() == {"metrics": 1}
+
+
+def test_an_export_of_which_nothing_can_be_read_says_so_itself(
+    metering: Metering, reader: InMemoryMetricReader, registry: ProgressRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "raising", False)
+    registry.create_tracker(name="job").start()
+    monkeypatch.setattr(Reading, "of", broken)
+    assert {name for name in metrics(reader) if name.startswith("midspan.")} == {"midspan.internal.errors"}
+
+
+def broken(_: object) -> NoReturn:
+    raise RuntimeError("ours")
 
 
 # --- exemplars -----------------------------------------------------------------------------------

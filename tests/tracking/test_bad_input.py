@@ -134,6 +134,7 @@ def test_text_is_bounded_and_cleaned_wherever_it_stands(registry: ProgressRegist
         operation_type=text, name=text, unit=text, provider=text, model=text, metadata={text: text}
     )
     tracker.enter_stage(text, text)
+    tracker.set_total(5, text)
     tracker.update(1, text, stage=text, key=text)
     operation = shown(tracker, registry)
     seen = [operation.operation_type, operation.name, operation.unit, operation.provider, operation.model]

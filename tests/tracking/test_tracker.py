@@ -169,7 +169,7 @@ def test_a_tracker_made_inside_another_is_its_child(registry: ProgressRegistry) 
 
 
 def test_children_roll_up_by_weight(registry: ProgressRegistry) -> None:
-    parent = registry.create_tracker("p")
+    parent = registry.create_tracker("p", expect_children=2)
     heavy = registry.create_tracker(parent=parent, weight=3)
     light = registry.create_tracker(parent="p")
     heavy.update(progress=0.5)
@@ -183,6 +183,35 @@ def test_declared_children_count_before_they_start(registry: ProgressRegistry) -
     parent = registry.create_tracker(expect_children=4)
     registry.create_tracker(parent=parent).complete()
     assert parent.get_progress_details().progress == 0.25
+
+
+def test_a_declared_child_that_has_not_started_weighs_one(registry: ProgressRegistry) -> None:
+    parent = registry.create_tracker(expect_children=3)
+    registry.create_tracker(parent=parent, weight=8).complete()
+    assert parent.get_progress_details().progress == 0.8
+
+
+def test_more_children_than_declared_never_make_more_than_a_whole(registry: ProgressRegistry) -> None:
+    parent = registry.create_tracker(expect_children=1)
+    shown: list[float | None] = []
+    for _ in range(3):
+        with registry.create_tracker(parent=parent):
+            pass
+        shown.append(parent.get_progress_details().progress)
+    assert shown == [1.0, 1.0, 1.0]
+
+
+def test_while_nobody_says_how_many_children_there_will_be_the_progress_is_unknown(
+    registry: ProgressRegistry, clock: FakeClock
+) -> None:
+    parent = registry.create_tracker()
+    parent.start()
+    for _ in range(3):
+        clock.advance(1.0)
+        registry.create_tracker(parent=parent).complete()
+        details = parent.get_progress_details()
+        assert (details.progress, details.progress_source) == (None, None)
+        assert details.estimated_remaining_seconds is None
 
 
 def test_a_deadline_in_seconds_and_as_datetime_are_the_same(registry: ProgressRegistry, clock: FakeClock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from midspan.cli.wrong_use import WrongUseError
 
@@ -28,21 +29,22 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(f"midspan {version('midspan')}")
         return 0
-    if command == "run":
-        from midspan.cli.run import main as run
-
-        return run(arguments[1:])
-    if command == "demo":
-        from midspan.cli.demo import main as demo
-
-        return demo(arguments[1:])
+    if command in _COMMANDS:
+        return import_module(f"midspan.cli.{command}").main(arguments[1:])
     said = "no command given" if command is None else f"unknown command {command!r}"
-    raise WrongUseError(f"{said}; there are: run, demo (midspan --help)")
+    raise WrongUseError(f"{said}; there are: {', '.join(_COMMANDS)} (midspan --help)")
+
+
+_COMMANDS = ("run", "serve", "demo", "grafana", "top", "doctor")
 
 
 _USAGE = """\
 usage: midspan run [options] -- COMMAND ...   run a program and show its LLM operations while they run
+       midspan serve [options]                serve the API, and start tasks through it
+       midspan top [URL]                      the operations of a running server, live in this terminal
        midspan demo                           the same on a real model and two example programs
+       midspan grafana export [options] DIR   dashboards for Grafana and rules for Prometheus
+       midspan doctor                         what is installed, patched and reachable, and what to do about it
        midspan --version
 
-midspan run --help tells the options."""
+midspan COMMAND --help tells the options."""

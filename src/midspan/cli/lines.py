@@ -49,4 +49,7 @@ class LinePacer:
         if what == row.what and recent:
             return False
         self._shown[row.operation_id] = (row.what, now)
+        if row.ended:
+            # Nothing comes after it.
+            del self._shown[row.operation_id]
         return True

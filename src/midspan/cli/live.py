@@ -19,10 +19,11 @@ STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow", "lost": 
 ROOMY_FROM_COLUMNS = 100
 
 
-def table(rows: Iterable[Row], now: datetime, width: int) -> Table:
+def table(rows: Iterable[Row], now: datetime, width: int, selected: str | None = None) -> Table:
     """One line per operation: name, stage, tokens, rate, elapsed, progress, remaining.
 
-    `width` is the screen's, in columns: on a narrow one the rate is left out and the bar is short.
+    `width` is the screen's, in columns: on a narrow one the rate is left out and the bar is short. The operation with
+    the id `selected` stands out.
     """
     roomy = width >= ROOMY_FROM_COLUMNS
     bar_width = 12 if roomy else 6
@@ -36,7 +37,9 @@ def table(rows: Iterable[Row], now: datetime, width: int) -> Table:
     drawn.add_column("progress", no_wrap=True, width=bar_width + 6)
     drawn.add_column("left", justify="right", no_wrap=True, min_width=6)
     for row in rows:
-        drawn.add_row(*_names(row), *_figures(row, now, roomy), _progress(row, bar_width), _remaining(row))
+        style = "reverse" if row.operation_id == selected else None
+        cells = (*_names(row), *_figures(row, now, roomy), _progress(row, bar_width), _remaining(row))
+        drawn.add_row(*cells, style=style)
     return drawn
 
 

@@ -24,6 +24,12 @@ class Failure(msgspec.Struct, frozen=True):
     message: str | None = None
 
 
+class Cancel(msgspec.Struct, frozen=True):
+    """How an operation can be cancelled: `none`, `cooperative` or `native`."""
+
+    mode: str = "none"
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One operation at one instant. Fields it does not name are left aside, unknown is None."""
 
@@ -46,6 +52,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     estimated_remaining_seconds: float | None = None
     stalled: bool = False
     error: Failure | None = None
+    cancel: Cancel = Cancel()
+    trace_id: str | None = None
+    span_id: str | None = None
 
     @property
     def ended(self) -> bool:

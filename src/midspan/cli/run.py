@@ -63,14 +63,14 @@ def main(arguments: Sequence[str]) -> int:
     own, words = command.split(arguments, _WITH_VALUE)
     options = _parser().parse_args(own)
     env = environment(os.environ, server=options.server, events=options.events)
-    check_settings(env)
+    trace_template = check_settings(env).trace_url
     words = command.resolve(words)
     output = _output_file(options.output) if options.view else None
     screen = _live_view(output) if output else Quiet() if options.quiet else Lines()
     watch = Watch(words, env, screen, output)
     status = watch.run()
     if not options.quiet:
-        _tell(watch)
+        _tell(watch, trace_template)
     return status
 
 
@@ -89,12 +89,14 @@ def _parser() -> Parser:
     return parser
 
 
-def check_settings(env: dict[str, str]) -> None:
-    """Raises WrongUseError for a setting that the program's midspan could not use."""
+def check_settings(env: dict[str, str]) -> settings.Settings:
+    """The settings of the program's midspan. Raises WrongUseError for one that it could not use."""
     try:
-        wiring.check(settings.load(env))
+        found = settings.load(env)
+        wiring.check(found)
     except settings.SettingsError as error:
         raise WrongUseError(f"run: {error}") from None
+    return found
 
 
 def _output_file(asked: str | None) -> Path:
@@ -118,8 +120,8 @@ def _live_view(output: Path) -> LiveView:
         raise WrongUseError("run: --view needs the package rich: pip install 'midspan[run]'") from None
 
 
-def _tell(watch: Watch) -> None:
-    for text in summary(watch.board.rows.values()):
+def _tell(watch: Watch, trace_template: str | None) -> None:
+    for text in summary(watch.board.rows.values(), trace_template):
         tell(text)
     if watch.output is not None:
         tell(f"the output is in {watch.output}")

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator
 from midspan.cli import figures
 from midspan.cli.lines import error_text
 from midspan.cli.row import ENDED, Row
+from midspan.server.links import trace_url
 
 
-def summary(rows: Collection[Row]) -> Iterator[str]:
-    """Yields lines: counts by status, the slowest, and each that failed with its error."""
+def summary(rows: Collection[Row], trace_template: str | None = None) -> Iterator[str]:
+    """Yields lines: counts by status, the slowest, and each that failed with its error, and where its trace is."""
     if not rows:
         yield "no operations were seen"
         return
@@ -21,6 +22,9 @@ def summary(rows: Collection[Row]) -> Iterator[str]:
     for row in rows:
         if row.status in ("failed", "lost"):
             yield f"{row.status}: {row.title} after {figures.duration(row.elapsed_seconds)}: {error_text(row)}"
+            url = trace_url(trace_template, row)
+            if url is not None:
+                yield f"  trace: {url}"
 
 
 def plural(count: int) -> str:

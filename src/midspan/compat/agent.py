@@ -10,10 +10,11 @@ import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from typing import Any, Protocol
 
-from midspan.compat.tool_schema import ArgumentError, Tool
+from midspan.compat.tool_schema import Tool
 from midspan.core.operation import OperationType
 from midspan.tracking.decorators import track_progress
 from midspan.tracking.events import ProgressEvent
+from midspan.tracking.parameters import ArgumentError
 from midspan.tracking.stream import ProgressStream
 
 DEFAULT_MODEL = "gpt-4o-mini"

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-
-class ArgumentError(ValueError):
-    """The model's arguments do not fit the function; the message says how."""
+from midspan.tracking.parameters import ArgumentError, Parameters
 
 
 class Tool:
@@ -22,18 +19,11 @@ class Tool:
             raise TypeError(f"a tool must be a function, not {type(function).__name__}")
         self.function = function
         self.name: str = getattr(function, "__name__", type(function).__name__)
-        self._parameters = inspect.signature(function).parameters
-        self._types = _types(function)
+        self._parameters = Parameters(function)
         self.schema = self._schema()
 
     def _schema(self) -> dict[str, Any]:
-        named = [p for p in self._parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        parameters = {
-            "type": "object",
-            "properties": {p.name: _json_schema(self._types.get(p.name, Any)) for p in named},
-            "required": [p.name for p in named if p.default is p.empty],
-        }
-        function: dict[str, Any] = {"name": self.name, "parameters": parameters}
+        function: dict[str, Any] = {"name": self.name, "parameters": self._parameters.schema()}
         description = inspect.getdoc(self.function)
         if description:
             function["description"] = description
@@ -43,30 +33,6 @@ class Tool:
         """The model's JSON arguments as keyword arguments of the right types. Raises ArgumentError."""
         try:
             values = msgspec.json.decode(given or "{}", type=dict[str, Any])
-            converted = {name: self._convert(name, value) for name, value in values.items()}
-            inspect.signature(self.function).bind(**converted)
-        except (msgspec.MsgspecError, TypeError) as error:
+            return self._parameters.convert(values)
+        except (msgspec.MsgspecError, ArgumentError) as error:
             raise ArgumentError(f"bad arguments for {self.name}: {error}") from error
-        return converted
-
-    def _convert(self, name: str, value: Any) -> Any:
-        try:
-            return msgspec.convert(value, self._types.get(name, Any), strict=False)
-        except msgspec.ValidationError as error:
-            raise msgspec.ValidationError(f"{name}: {error}") from None
-        except TypeError:  # a type that has no JSON form: the function gets what there is
-            return value
-
-
-def _types(function: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(function)
-    except (NameError, TypeError):  # names that exist for type checkers only, or no function at all
-        return {}
-
-
-def _json_schema(kind: Any) -> dict[str, Any]:
-    try:
-        return msgspec.json.schema(kind)
-    except (TypeError, RuntimeError):  # a type that has no JSON form
-        return {}

@@ -37,7 +37,7 @@ def _raw_progress(state: State) -> Progress:
         return min(1.0, (state.completed or 0.0) / state.total), "counts"
     if state.total_steps and state.step is not None:
         return min(1.0, state.step / state.total_steps), "counts"
-    if state.children_weight or state.expected_children:
+    if state.expected_children:
         return children_progress(state), "children"
     if state.plan and state.stage in state.plan:
         return _plan_progress(state, *state.plan[state.stage]), "stages"
@@ -47,10 +47,13 @@ def _raw_progress(state: State) -> Progress:
 
 
 def children_progress(state: State) -> float:
-    """Σ wᵢ·fᵢ / Σ wᵢ over ended, running and declared children; an ended child counts 1, an unknown one 0."""
+    """Σ wᵢ·fᵢ / Σ wᵢ over ended, running and declared children; an ended child counts 1, an unknown one 0.
+
+    One that is declared and has not started yet has the weight 1. Without a declared number there is no such progress:
+    nobody knows what share of the whole the children seen so far are (docs/adr/0014).
+    """
     running = [(child.weight, progress(child)[0] or 0.0) for child in list((state.children or {}).values())]
-    known = len(running) + state.children_done
-    weight = max(state.children_weight, float(state.expected_children), known)
+    weight = state.children_weight + max(0, state.expected_children - state.children_started)
     done = state.children_done + sum(share * fraction for share, fraction in running)
     return min(1.0, done / weight) if weight else 0.0
 
@@ -103,8 +106,17 @@ def _rates(state: State, value: float, begun: float, now: float) -> list[float]:
 
 
 def stalled(state: State, now: float) -> bool:
-    """True for a running operation whose last progress is older than its type's limit, in seconds."""
-    return state.status is Status.RUNNING and now - state.progressed_at > state.stall_after
+    """True for a running operation whose last progress is older than its type's limit, in seconds.
+
+    While an operation below it works, it works too: an agent says nothing itself while it waits for its model.
+    """
+    if state.status is not Status.RUNNING or now - state.progressed_at <= state.stall_after:
+        return False
+    return not any(_works(child, now) for child in list((state.children or {}).values()))
+
+
+def _works(state: State, now: float) -> bool:
+    return state.status is Status.RUNNING and not stalled(state, now)
 
 
 def past_deadline(state: State, now: float) -> bool | None:

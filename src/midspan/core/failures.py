@@ -17,7 +17,7 @@ raising = False
 """True in tests: `report` re-raises what it was told about."""
 
 _counts: Counter[str] = Counter()
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def report(component: str) -> None:
@@ -50,7 +50,7 @@ def reset() -> None:
 def _forked() -> None:
     """A thread that is not there in the child may have held the lock; the counts are the parent's."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _counts.clear()
 
 

@@ -48,14 +48,17 @@ class Reading:
         # In this order: what ends in between is then counted once, in one of both.
         states = registry.uncounted()
         statistics = registry.statistics
-        running, updates = statistics.running(states, now)
-        return cls(now, statistics.series(), running, updates, dict(statistics.suppressed))
+        return cls(now, *statistics.look(states, now), dict(statistics.suppressed))
 
     def each_running(self) -> Iterator[tuple[Series, Running]]:
         """Every label set with what is running of it, empty sums included."""
         nothing = Running()
         for series in self.series:
             yield series, self.running.get(series.labels, nothing)
+
+
+NOTHING = Reading(0.0, [], {}, Counter(), {})
+"""No registry at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ def _counter(field: str) -> Callable[[Reading], Iterator[Point]]:
 
     def read(reading: Reading) -> Iterator[Point]:
         for series in reading.series:
-            for label, count in dict(getattr(series, field)).items():
+            for label, count in getattr(series, field).items():
                 yield (*series.labels, label), count
 
     return read
@@ -158,8 +161,8 @@ def _histograms(field: str) -> Callable[[Reading], Iterator[HistogramPoint]]:
 
     def read(reading: Reading) -> Iterator[HistogramPoint]:
         for series in reading.series:
-            for label, histogram in dict(getattr(series, field)).items():
-                yield (*series.labels, label), histogram.copy()
+            for label, histogram in getattr(series, field).items():
+                yield (*series.labels, label), histogram
 
     return read
 
@@ -167,7 +170,7 @@ def _histograms(field: str) -> Callable[[Reading], Iterator[HistogramPoint]]:
 def _first_chunk(reading: Reading) -> Iterator[HistogramPoint]:
     for series in reading.series:
         if series.first_chunk is not None:
-            yield series.labels, series.first_chunk.copy()
+            yield series.labels, series.first_chunk
 
 
 def _measured_duration(_: Series, state: State) -> tuple[Point, ...]:
@@ -203,6 +206,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("midspan.internal.errors", "counter", "{error}", "Failures of midspan itself, by component.", (names.COMPONENT,), _internal_errors),
     Metric("midspan.series.suppressed", "counter", "{series}", "Label values that the limits replaced by 'other', by reason.", (names.REASON,), _suppressed),
 )  # fmt: skip
+
+ERRORS = next(row for row in METRICS if row.read is _internal_errors)
+"""In which it is told that something could not be read; it needs no registry, and is read from `NOTHING`."""
 
 HISTOGRAMS: tuple[HistogramMetric, ...] = (
     HistogramMetric("midspan.operation.duration", "Duration of ended operations, by status.", (*COMMON, names.STATUS), DURATION_BUCKETS, _histograms("durations"), _measured_duration),

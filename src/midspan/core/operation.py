@@ -118,8 +118,11 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     principal: str | None = None
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One accepted change in an operation's history. `type` is start, update, stage, stall, resume or end."""
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One accepted change in an operation's history, its fields in the order in which a state remembers them.
+
+    `type` is start, update, stage, stall, resume or end.
+    """
 
     sequence: int
     type: str

@@ -1,4 +1,4 @@
-"""The index of operations: by id, by span, by parent. It tells processors and subscriptions what changes.
+"""The index of operations: by id, by span, by parent. It tells processors and subscriptions what changes (`telling`).
 
 No lock is held while anything outside is called.
 """
@@ -12,26 +12,28 @@ from collections.abc import Callable, Iterable, Mapping
 from weakref import WeakSet
 
 from midspan.core import estimate, failures, transitions
+from midspan.core.external import External
 from midspan.core.operation import ErrorInfo, Operation, Owner, Status
-from midspan.core.processor import Processor
 from midspan.core.retention import Limits, Retention
 from midspan.core.snapshot import snapshot
 from midspan.core.state import State
 from midspan.core.statistics import Statistics
-from midspan.core.subscription import Subscription
+from midspan.core.telling import Telling
 
 DEFAULT_STALL_AFTER = 60.0
 MAX_CHILDREN = 10_000
 TOLD_FROM = 1.0
 """Seconds: an operation as old as that is told of, if nothing has changed since its start too."""
 MAX_UNSETTLED = 128
+SETTLED_AT_ONCE = 32
+"""Of those, when there are too many: fewer would take longer each, and more would keep the one call waiting."""
 
 
 class AlreadyRunningError(ValueError):
     """Two running operations cannot have the same id."""
 
 
-class Registry:
+class Registry(Telling):
     """Operations of one process: running ones as live state, ended ones as bytes."""
 
     def __init__(
@@ -42,19 +44,18 @@ class Registry:
         stall_after: Mapping[str, float] | None = None,
         owner: Owner | None = None,
     ) -> None:
-        self.clock = clock
+        super().__init__(clock)
         self.owner = owner
         self.stall_after = dict(stall_after or {})
         self._statistics = Statistics()
         self._retention = Retention(limits or Limits())
-        self.eager = False
-        self._lock = threading.Lock()
+        self.external = External()
+        self.principal_of: Callable[[], str | None] | None = None
         self._settling = threading.RLock()  # a failure is logged inside, and a log handler may read
+        self._is_settling = False
         self._running: dict[str, State] = {}
         self._ended: dict[str, State] = {}
         self._by_span: dict[str, str] = {}
-        self._processors: tuple[Processor, ...] = ()
-        self._subscriptions: tuple[Subscription, ...] = ()
         # Filled inside the garbage collector, where nothing else may be done (design section 2, rule 9).
         self._dropped: deque[tuple[State, Status, str]] = deque()
         _registries.add(self)
@@ -75,7 +76,8 @@ class Registry:
 
     def add(self, state: State) -> None:
         """Register an operation. Raises AlreadyRunningError (a ValueError) when one with this id is still running."""
-        self.reap()
+        if self._dropped:
+            self.reap()
         if state.operation_id in self._ended:
             self.settle()
         with self._lock:
@@ -84,9 +86,14 @@ class Registry:
             self._running[state.operation_id] = state
             crowded = len(self._running) > self._retention.limits.running
         self._retention.remove(state.operation_id)
-        self._adopt_by_parent(state)
+        if state.parent_id is None:
+            state.root_id = state.operation_id
+        else:
+            self._adopt_by_parent(state, state.parent_id)
+        if self.principal_of is not None and state.principal is None:
+            self._claim(state, self.principal_of)
         self._statistics.start(state)
-        self._tell("on_start", state)
+        self._tell(self._audience.start, state)
         if self._subscriptions:
             self._offer(state)
         if crowded:
@@ -97,16 +104,25 @@ class Registry:
         default = self.stall_after.get("", DEFAULT_STALL_AFTER)
         return self.stall_after.get(operation_type, default)
 
-    def _adopt_by_parent(self, state: State) -> None:
-        parent = self._running.get(state.parent_id) if state.parent_id else None
-        state.root_id = parent.root_id if parent else state.parent_id or state.operation_id
+    def _adopt_by_parent(self, state: State, parent_id: str) -> None:
+        parent = self._running.get(parent_id)
+        state.root_id = parent.root_id if parent else parent_id
         if parent is None:
             return
+        state.principal = state.principal or parent.principal
         with parent.lock:
             children = parent.children = {} if parent.children is None else parent.children
             if len(children) < MAX_CHILDREN:
                 children[state.operation_id] = state
+                parent.children_started += 1
                 parent.children_weight += state.weight
+
+    def _claim(self, state: State, principal_of: Callable[[], str | None]) -> None:
+        """Whose operation this is, where somebody asks for that."""
+        try:
+            state.principal = principal_of()
+        except Exception:
+            failures.report("principal")
 
     def _give_up_oldest(self) -> None:
         oldest = next(iter(list(self._running.values())))
@@ -117,7 +133,7 @@ class Registry:
         """Tell everybody about a change, now. The writer calls this after it has left the state's lock."""
         if change == transitions.LOUD:
             state.published = state.sequence
-            self._tell("on_update", state)
+            self._tell(self._audience.update, state)
         if self._subscriptions:
             self._offer(state)
 
@@ -137,11 +153,12 @@ class Registry:
             change = transitions.end(state, now, status, reason, message, error, result)
         if change == transitions.NONE:
             return False
-        self._tell("on_end", state)
+        self._tell(self._audience.end, state)
         self._forget_running(state)
-        self._offer(state)
+        if self._subscriptions:
+            self._offer(state)
         if len(self._ended) >= MAX_UNSETTLED:
-            self.settle()
+            self.settle(SETTLED_AT_ONCE)
         return True
 
     def _forget_running(self, state: State) -> None:
@@ -158,21 +175,34 @@ class Registry:
                     parent.progressed_at = state.ended_at or parent.progressed_at
                     parent.sequence += 1
 
-    def settle(self) -> None:
-        """Count and store what has ended: by the pulse, or by whoever reads, so that the ending call does not wait."""
+    def settle(self, most: int | None = None) -> None:
+        """Count and store what has ended: by the pulse, or by whoever reads, so that the ending call does not wait.
+
+        `most`: no more than so many, the oldest, because it is an ending call that settles.
+        """
         if not self._ended:
             return
         with self._settling:
-            for state in list(self._ended.values()):
+            # Inside of itself, in a log handler or a signal handler: what is being counted would be counted twice.
+            if not self._is_settling:
+                self._is_settling = True
                 try:
-                    self._store(state)
-                except Exception:
-                    failures.report("registry")
-                with self._lock:
-                    self._ended.pop(state.operation_id, None)
+                    self._settle_each(list(self._ended.values())[:most])
+                finally:
+                    self._is_settling = False
+
+    def _settle_each(self, states: list[State]) -> None:
+        for state in states:
+            try:
+                self._store(state)
+            except Exception:
+                failures.report("registry")
+            with self._lock:
+                self._ended.pop(state.operation_id, None)
 
     def _store(self, state: State) -> None:
         at = state.ended_at or state.updated_at
+        self._tell(self._audience.settle, state)
         self._statistics.end(state, at)
         self._retention.add(snapshot(state, at, self.owner), at)
 
@@ -212,68 +242,30 @@ class Registry:
         """Publish quiet changes, notice what stalls or moves again, end what was dropped, forget what is too old."""
         self.reap()
         for state in self.running():
-            with state.lock:
-                transitions.absorb(state, now)
-                # Asked here first, because a call for each of thousands of operations takes longer than the rest.
-                if (now - state.progressed_at > state.stall_after) is not state.stalled:
-                    transitions.notice(state, now)
-            is_new = not state.told and now - state.created_at >= TOLD_FROM
-            if is_new:
-                state.told = True
-            if state.sequence != state.published:
-                state.published = state.sequence
-                _first_estimate(state, now)
-                self._tell("on_update", state)
-                self._offer(state)
-            elif is_new:
-                self._tell("on_update", state)
+            try:
+                with state.lock:
+                    transitions.absorb(state, now)
+                    # Asked here first, because a call for each of thousands of operations takes longer than the rest.
+                    if state.stalled or now - state.progressed_at > state.stall_after:
+                        transitions.notice(state, now)
+                if state.sequence != state.published or (not state.told and now - state.created_at >= TOLD_FROM):
+                    self._publish_quiet(state, now)
+            except Exception:
+                failures.report("pulse")
+        for state in self.external.silent(now):
+            self.end(state, Status.LOST, "nothing was reported for long")
         self.settle()
         self._retention.expire(now)
 
-    # --- who is told --------------------------------------------------------------------------
-
-    def add_processor(self, processor: Processor) -> None:
-        """Tell `processor` about every change from now on."""
-        with self._lock:
-            self._processors = (*self._processors, processor)
-
-    def remove_processor(self, processor: Processor) -> None:
-        """Tell it no more."""
-        with self._lock:
-            self._processors = tuple(p for p in self._processors if p is not processor)
-
-    def subscribe(self, matches: Callable[[State], bool] | None = None, *, eager: bool = False) -> Subscription:
-        """A new reader of changes; see `Subscription`."""
-        subscription = Subscription(self.clock, self._unsubscribe, matches, eager)
-        self._set_subscriptions((*self._subscriptions, subscription))
-        return subscription
-
-    def _unsubscribe(self, subscription: Subscription) -> None:
-        self._set_subscriptions(tuple(s for s in self._subscriptions if s is not subscription))
-
-    def _set_subscriptions(self, subscriptions: tuple[Subscription, ...]) -> None:
-        with self._lock:
-            self._subscriptions = subscriptions
-            self.eager = any(subscription.eager for subscription in subscriptions)
-
-    @property
-    def watched(self) -> bool:
-        """True while somebody subscribes: the pulse is faster then."""
-        return bool(self._subscriptions)
-
-    def _tell(self, method: str, state: State) -> None:
-        for processor in self._processors:
-            try:
-                getattr(processor, method)(state)
-            except Exception:
-                failures.report("processor")
-
-    def _offer(self, state: State) -> None:
-        for subscription in self._subscriptions:
-            try:
-                subscription.offer(state)
-            except Exception:
-                failures.report("subscription")
+    def _publish_quiet(self, state: State, now: float) -> None:
+        state.told = state.told or now - state.created_at >= TOLD_FROM
+        is_changed = state.sequence != state.published
+        if is_changed:
+            state.published = state.sequence
+            _first_estimate(state, now)
+        self._tell(self._audience.update, state)
+        if is_changed and self._subscriptions:
+            self._offer(state)
 
     # --- what is there ------------------------------------------------------------------------
 
@@ -341,12 +333,8 @@ class Registry:
     def cleanup(self, older_than: float = 0.0, statuses: Iterable[str] | None = None) -> int:
         """Forget operations that ended more than `older_than` seconds ago; returns how many."""
         self.settle()
-        before, wanted = self.clock() - older_than, _as_set(statuses)
-        return self._retention.remove_all(
-            kept.operation_id
-            for kept in self._retention.all()
-            if (kept.ended_at or 0.0) <= before and (wanted is None or kept.status in wanted)
-        )
+        before = self.clock() - older_than
+        return self._retention.remove_all(self._retention.ended_before(before, _as_set(statuses)))
 
     def clear(self) -> None:
         """Forget every operation, running ones too, and every count."""
@@ -354,13 +342,15 @@ class Registry:
         self._ended = {}
         self._by_span = {}
         self._dropped.clear()
+        self.external = External()
         self._retention = Retention(self._retention.limits)
         self._statistics = Statistics()
 
     def forked(self) -> None:
         """In a forked child: what runs belongs to the parent, and its threads may have held any lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._settling = threading.RLock()  # a failure is logged inside, and a log handler may read
+        self._is_settling = False
         for state in self._running.values():
             transitions.leave_to_parent(state, self.clock())
         for subscription in self._subscriptions:

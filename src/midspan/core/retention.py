@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from midspan.core.operation import Operation
-from midspan.core.wire import pack, unpack
+from midspan.core.wire import Head, pack, unpack, unpack_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,11 @@ class Retention:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.evicted = 0
+        self.evicted_until = 0.0  # Unix seconds: everything that ended later is still there, or was removed by request
         self.size = 0
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._lock = threading.RLock()
+        # Id → (ended at, created at, the operation's bytes).
+        self._kept: OrderedDict[str, tuple[float, float, bytes]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -39,7 +41,7 @@ class Retention:
         packed = pack(operation)
         with self._lock:
             self._remove(operation.operation_id)
-            self._kept[operation.operation_id] = (now, packed)
+            self._kept[operation.operation_id] = (now, operation.created_at, packed)
             self.size += len(packed)
             self._make_room()
 
@@ -48,29 +50,52 @@ class Retention:
             self._evict_oldest()
 
     def _evict_oldest(self) -> None:
-        _, (_, packed) = self._kept.popitem(last=False)
+        _, (self.evicted_until, _, packed) = self._kept.popitem(last=False)
         self.size -= len(packed)
         self.evicted += 1
 
     def _remove(self, operation_id: str) -> bool:
         entry = self._kept.pop(operation_id, None)
         if entry is not None:
-            self.size -= len(entry[1])
+            self.size -= len(entry[2])
         return entry is not None
 
     def get(self, operation_id: str) -> Operation | None:
         """The ended operation, or None."""
         entry = self._kept.get(operation_id)
-        return None if entry is None else unpack(entry[1])
+        return None if entry is None else unpack(entry[2])
 
     def all(self) -> list[Operation]:
         """Every ended operation, oldest ending first."""
         with self._lock:
-            packed = [entry[1] for entry in self._kept.values()]
+            packed = [entry[2] for entry in self._kept.values()]
         return [unpack(row) for row in packed]
+
+    def head(self, operation_id: str) -> Head | None:
+        """What the ended operation is filtered by, or None."""
+        entry = self._kept.get(operation_id)
+        return None if entry is None else unpack_head(entry[2])
+
+    def positions(self) -> list[tuple[float, str]]:
+        """(created_at, operation_id) of every ended operation, oldest ending first."""
+        with self._lock:
+            return [(created, operation_id) for operation_id, (_, created, _) in self._kept.items()]
+
+    def ended_before(self, at: float, statuses: frozenset[str] | None = None) -> list[str]:
+        """The ids of those that ended at `at` (Unix seconds) or before, oldest first, with one of the statuses."""
+        with self._lock:
+            entries = [(operation_id, packed) for operation_id, (ended, _, packed) in self._kept.items() if ended <= at]
+        return [each for each, packed in entries if statuses is None or unpack_head(packed).status in statuses]
+
+    def since(self, at: float) -> list[bytes]:
+        """The bytes of those that ended after `at` (Unix seconds), oldest first."""
+        with self._lock:
+            return [packed for ended, _, packed in self._kept.values() if ended > at]
 
     def remove(self, operation_id: str) -> bool:
         """Forget one; False when it is not kept."""
+        if operation_id not in self._kept:
+            return False
         with self._lock:
             return self._remove(operation_id)
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from midspan.core import estimate
 from midspan.core.operation import Cancel, Event, ItemCounts, Operation, Owner, Tokens
-from midspan.core.state import State
+from midspan.core.state import HISTORY_LIMIT, State
 from midspan.core.transitions import absorb
 
 ENDED_EVENTS = 8
 MILESTONES = frozenset({"start", "stage", "end"})
 
-_NO_CANCEL = Cancel()
 _SAME = """
+    operation_id operation_type name created_at
     status status_reason stage waiting_for step total_steps completed total unit message metadata result error provider
     model chunks bytes time_to_first_chunk attempt next_retry_at started_at updated_at progressed_at ended_at
     deadline_at parent_id root_id trace_id span_id epoch sequence
 """.split()  # noqa: SIM905 - a list of one a line is longer than the rest of the file
 """What an operation and its state have in common."""
+
+_facts = attrgetter(*_SAME)
 
 
 def snapshot(state: State, now: float, owner: Owner | None = None) -> Operation:
@@ -35,75 +39,44 @@ def _copy(state: State, now: float, owner: Owner | None) -> Operation:
     fraction = estimate.progress(state)
     if fraction[0] is not None and fraction[0] > state.floor and not state.allow_regress:
         state.floor = fraction[0]
-    seconds, guess = (None, None) if state.ended_at else estimate.remaining(state, fraction, now)
-    return Operation(
-        operation_id=state.operation_id,
-        operation_type=state.operation_type,
-        name=state.name,
-        status=state.status,
-        status_reason=state.status_reason,
-        stage=state.stage,
-        stages_completed=tuple(state.stages_completed),
-        waiting_for=state.waiting_for,
-        progress=fraction[0],
-        progress_source=fraction[1],
-        step=state.step,
-        total_steps=state.total_steps,
-        completed=state.completed,
-        total=state.total,
-        unit=state.unit,
-        counts=_item_counts(state),
-        message=state.message,
-        metadata=dict(state.metadata) if state.metadata else None,
-        result=state.result,
-        error=state.error,
-        content_preview=state.preview,
-        provider=state.provider,
-        model=state.model,
-        tokens=_tokens(state),
-        chunks=state.chunks,
-        bytes=state.bytes,
-        time_to_first_chunk=state.time_to_first_chunk,
-        tokens_per_second=estimate.token_rate(state, at),
-        attempt=state.attempt,
-        next_retry_at=state.next_retry_at,
-        created_at=state.created_at,
-        started_at=state.started_at,
-        updated_at=state.updated_at,
-        progressed_at=state.progressed_at,
-        ended_at=state.ended_at,
-        deadline_at=state.deadline_at,
-        elapsed_seconds=max(0.0, at - (state.started_at or state.created_at)),
-        estimated_remaining_seconds=seconds,
-        estimate=guess,
-        stalled=state.ended_at is None and estimate.stalled(state, now),
-        cancel=_cancel(state),
-        parent_id=state.parent_id,
-        root_id=state.root_id,
-        trace_id=state.trace_id,
-        span_id=state.span_id,
-        owner=owner,
-        epoch=state.epoch,
-        sequence=state.sequence,
-        history=_history(state),
-    )
+    # Only what is known is handed on: most of the fields of most operations are at their default.
+    known = {name: value for name, value in zip(_SAME, _facts(state), strict=True) if value is not None}
+    known["progress"], known["progress_source"] = fraction
+    known["elapsed_seconds"] = max(0.0, at - (state.started_at or state.created_at))
+    known["history"] = _history(state)
+    known["owner"] = owner if state.principal is None and not state.external else _owner(state, owner)
+    known.update(_parts(state, at))
+    if state.ended_at is None:
+        known["estimated_remaining_seconds"], known["estimate"] = estimate.remaining(state, fraction, now)
+        known["stalled"] = estimate.stalled(state, now)
+    return Operation(**known)
 
 
-def _cancel(state: State) -> Cancel:
-    if state.cancel_mode == "none" and state.cancel_requested_at is None:
-        return _NO_CANCEL
-    return Cancel(mode=state.cancel_mode, requested_at=state.cancel_requested_at)
+def _parts(state: State, at: float) -> Iterator[tuple[str, Any]]:
+    """What few operations have, or what is made of several facts."""
+    if state.stages_completed:
+        yield "stages_completed", tuple(state.stages_completed)
+    if state.input_tokens is not None or state.output_tokens is not None:
+        yield "tokens", _tokens(state)
+        yield "tokens_per_second", estimate.token_rate(state, at)
+    if state.preview is not None:
+        yield "content_preview", state.preview
+    if state.metadata:
+        yield "metadata", dict(state.metadata)
+    if state.succeeded or state.failed or state.items_cancelled:
+        yield "counts", ItemCounts(succeeded=state.succeeded, failed=state.failed, cancelled=state.items_cancelled)
+    if state.cancel_mode != "none" or state.cancel_requested_at is not None:
+        yield "cancel", Cancel(mode=state.cancel_mode, requested_at=state.cancel_requested_at)
 
 
-def _item_counts(state: State) -> ItemCounts | None:
-    if not (state.succeeded or state.failed or state.items_cancelled):
-        return None
-    return ItemCounts(succeeded=state.succeeded, failed=state.failed, cancelled=state.items_cancelled)
+def _owner(state: State, process: Owner | None) -> Owner | None:
+    """Whose it is; this process runs only what is not reported from outside."""
+    if state.external:
+        return None if state.principal is None else Owner(principal=state.principal)
+    return msgspec.structs.replace(process or Owner(), principal=state.principal)
 
 
-def _tokens(state: State) -> Tokens | None:
-    if state.input_tokens is None and state.output_tokens is None:
-        return None
+def _tokens(state: State) -> Tokens:
     return Tokens(
         input=state.input_tokens,
         output=state.output_tokens,
@@ -114,10 +87,10 @@ def _tokens(state: State) -> Tokens | None:
 
 
 def _history(state: State) -> tuple[Event, ...]:
-    rows = list(state.history)
+    rows = state.history[-HISTORY_LIMIT:]
     if state.ended_at is not None and len(rows) > ENDED_EVENTS:
         rows = _milestones(rows)
-    return tuple(_event(row) for row in rows)
+    return tuple([Event(*row) for row in rows])
 
 
 def _milestones(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -132,26 +105,14 @@ def _sequence(row: tuple[Any, ...]) -> int:
     return row[0]
 
 
-def _event(row: tuple[Any, ...]) -> Event:
-    sequence, kind, at, stage, progress, step, message, data = row
-    return Event(
-        sequence=sequence,
-        type=kind,
-        at=at,
-        stage=stage,
-        progress=progress or None,
-        step=step,
-        message=message,
-        data=data,
-    )
-
-
 def revive(operation: Operation) -> State:
     """A terminal state made from a kept operation, so that a handle to it reads like any other."""
     state = State(operation.operation_id, operation.operation_type, operation.name, operation.created_at)
     for name in _SAME:
         setattr(state, name, getattr(operation, name))
     state.floor, state.reported = operation.progress or 0.0, operation.progress
+    state.preview = operation.content_preview
+    state.principal = operation.owner.principal if operation.owner else None
     state.stages_completed = list(operation.stages_completed)
     state.history.extend(msgspec.structs.astuple(event) for event in operation.history)
     counts, tokens = operation.counts or ItemCounts(), operation.tokens or Tokens()

@@ -5,17 +5,19 @@ It is a row of facts: everything that follows from facts and the time is compute
 
 from __future__ import annotations
 
-import threading
+from _thread import RLock  # what `threading.RLock()` calls, in Python
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from midspan.core.operation import ErrorInfo, Status
 
 if TYPE_CHECKING:
+    from midspan.core.content import Content
     from midspan.core.statistics import Series
 
 HISTORY_LIMIT = 64
+"""So many of the latest changes are shown; twice as many are held, so that old ones are cut off many at a time."""
 SAMPLE_LIMIT = 32
 
 
@@ -36,26 +38,68 @@ class Counts:
 class State:
     """Facts about one operation, from its registration to its end.
 
-    The defaults stand on the class: most operations set a third of the fields, and making one is in every call's way.
-    `stalled` is what readers were told last, `told` that they heard of the operation when it was a second old.
+    What every operation sets has a slot; the rest has its default on the class, because most operations never set it,
+    and making one is in every call's way. `stalled` is what readers were told last, `told` that they heard of the
+    operation when it was a second old.
     """
 
-    status: Status = Status.PENDING
-    status_reason: str | None = None
-    error: ErrorInfo | None = None
-    message: str | None = None
+    __slots__ = (
+        "__dict__",
+        "attributes",
+        "bytes",
+        "counts",
+        "created_at",
+        "ended_at",
+        "epoch",
+        "error",
+        "floor",
+        "history",
+        "input_tokens",
+        "lock",
+        "message",
+        "model",
+        "name",
+        "operation_id",
+        "operation_type",
+        "output_tokens",
+        "parent_id",
+        "progressed_at",
+        "provider",
+        "published",
+        "reported",
+        "root_id",
+        "sample_due",
+        "sampled",
+        "sequence",
+        "series",
+        "span",
+        "span_deferred",
+        "span_id",
+        "stage",
+        "stage_since",
+        "stage_times",
+        "stages_completed",
+        "stall_after",
+        "started_at",
+        "status",
+        "status_reason",
+        "step",
+        "tokens_reported",
+        "told",
+        "total_steps",
+        "trace_id",
+        "updated_at",
+        "updates",
+    )  # fmt: skip
+
     metadata: dict[str, Any] | None = None
     result: object = None
     preview: str | None = None
+    content: Content | None = None
 
-    stage: str | None = None
     waiting_for: str | None = None
     plan: dict[str, tuple[float, float]] | None = None
-    reported: float | None = None
-    floor: float = 0.0
     allow_regress: bool = False
-    step: int | None = None
-    total_steps: int | None = None
     completed: float | None = None
     total: float | None = None
     unit: str | None = None
@@ -63,65 +107,75 @@ class State:
     failed: int = 0
     items_cancelled: int = 0
 
-    started_at: float | None = None
-    ended_at: float | None = None
     deadline_at: float | None = None
-    stall_after: float = 60.0
     stalled: bool = False
-    told: bool = False
-    sample_due: float = 0.0
     samples: deque[tuple[float, float]] | None = None
     first_estimate: tuple[float, float, str] | None = None
 
-    sequence: int = 0
-    published: int = 0
-    updates: int = 0
-    dropped: int = 0
     warned: bool = False
 
-    provider: str | None = None
-    model: str | None = None
-    counts: Counts | None = None
     chunks: int | None = None
-    bytes: int | None = None
     max_tokens: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
-    tokens_reported: bool = False
     time_to_first_chunk: float | None = None
     attempt: int = 1
     next_retry_at: float | None = None
 
-    parent_id: str | None = None
-    root_id: str | None = None
     children: dict[str, State] | None = None
+    children_started: int = 0
     children_weight: float = 0.0
     children_done: float = 0.0
     expected_children: int = 0
     weight: float = 1.0
     cancel_mode: str = "none"
     cancel_requested_at: float | None = None
-
-    trace_id: str | None = None
-    span_id: str | None = None
-    sampled: bool = False
-    span: object | None = None
-    span_deferred: bool = False
-    attributes: Mapping[str, object] | None = None
-    series: Series | None = None
+    cancel_reason: str | None = None
+    on_cancel: Callable[[], object] | None = None
+    principal: str | None = None
+    external: bool = False
 
     def __init__(self, operation_id: str, operation_type: str, name: str, now: float) -> None:
-        self.lock = threading.Lock()
+        # Re-entrant: a signal handler may report progress on what its own thread is writing.
+        self.lock = RLock()
         self.operation_id = operation_id
         self.operation_type = operation_type
         self.name = name
+        self.parent_id: str | None = None
+        self.root_id: str | None = None
         self.epoch = int(now * 1e9)
         self.created_at = self.updated_at = self.progressed_at = self.stage_since = now
+        self.started_at: float | None = None
+        self.ended_at: float | None = None
+        self.stall_after = 60.0
+        self.status: Status = Status.PENDING
+        self.status_reason: str | None = None
+        self.error: ErrorInfo | None = None
+        self.stage: str | None = None
         self.stage_times: list[tuple[str, float]] = []
         self.stages_completed: list[str] = []
-        self.history: deque[tuple[Any, ...]] = deque(maxlen=HISTORY_LIMIT)
+        self.history: list[tuple[Any, ...]] = []
+        self.sequence = self.published = self.updates = self.dropped = 0
+        self.told = False
+        self.step: int | None = None
+        self.total_steps: int | None = None
+        self.reported: float | None = None
+        self.floor = self.sample_due = 0.0
+        self.message: str | None = None
+        self.provider: str | None = None
+        self.model: str | None = None
+        self.counts: Counts | None = None
+        self.bytes: int | None = None
+        self.input_tokens: int | None = None
+        self.output_tokens: int | None = None
+        self.tokens_reported = False
+        self.series: Series | None = None
+        self.attributes: Mapping[str, object] | None = None
+        self.span: object | None = None
+        self.span_deferred = False
+        self.trace_id: str | None = None
+        self.span_id: str | None = None
+        self.sampled = False
 
     @property
     def is_ended(self) -> bool:

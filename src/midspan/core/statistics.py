@@ -119,6 +119,17 @@ class Series:
         self.first_chunk: Histogram | None = None
         self.estimate_errors: dict[str, Histogram] = {}
 
+    def copy(self) -> Series:
+        """A copy that later operations do not change."""
+        twin = Series(self.labels, self._stages)
+        twin.started, twin.updates, twin.stall_after = self.started, self.updates, self.stall_after
+        twin.ended, twin.stages_seen = self.ended.copy(), self.stages_seen.copy()
+        twin.failures, twin.attempts, twin.tokens = self.failures.copy(), self.attempts.copy(), self.tokens.copy()
+        twin.durations, twin.stage_durations = _copies(self.durations), _copies(self.stage_durations)
+        twin.first_chunk = None if self.first_chunk is None else self.first_chunk.copy()
+        twin.estimate_errors = _copies(self.estimate_errors)
+        return twin
+
     def stage(self, stage: str | None) -> str:
         """A stage as the label of a metric."""
         label = metric_stage(stage)
@@ -158,12 +169,20 @@ class Running:
         self.past_deadline += estimate.past_deadline(state, now) or False
 
 
+class Look(NamedTuple):
+    """All label sets at one instant, the sums of what is running by label set, and all updates so far."""
+
+    series: list[Series]
+    running: dict[Labels, Running]
+    updates: Counter[Labels]
+
+
 class Statistics:
     """The counters of one registry. Bounded: 300 label sets, 50 models, 20 error types, then `other`."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._series: dict[Labels, Series] = {}
+        self._lock = threading.RLock()
+        self._series: dict[tuple[str, str, str, str], Series] = {}
         self._models: set[str] = set()
         self._error_types: set[str] = set()
         self.suppressed: Counter[str] = Counter()
@@ -172,22 +191,20 @@ class Statistics:
 
     def start(self, state: State) -> None:
         """Count a started operation; its label set is fixed from now on."""
+        given = state.operation_type, state.name, state.provider or "", state.model or ""
         with self._lock:
-            model = self._bounded(state.model or "", self._models, MAX_MODELS, "models")
-            labels = Labels(state.operation_type, state.name, state.provider or "", model)
-            series = state.series = self._series_of(labels)
+            # A label set equals the plain tuple of its labels; those that are known need no look at the limits.
+            series = state.series = self._series.get(given) or self._series_of(*given)
             series.started += 1
             series.stall_after = state.stall_after
 
-    def _series_of(self, labels: Labels) -> Series:
-        series = self._series.get(labels)
-        if series is None:
-            labels = Labels(*(clean(label, MAX_NAME) for label in labels))
-            if labels not in self._series and len(self._series) >= MAX_SERIES:
-                self.suppressed["label_sets"] += 1
-                labels = Labels(OTHER, OTHER, OTHER, OTHER)
-            series = self._series.setdefault(labels, Series(labels, self._stages))
-        return series
+    def _series_of(self, operation_type: str, name: str, provider: str, model: str) -> Series:
+        model = self._bounded(model, self._models, MAX_MODELS, "models")
+        labels = Labels(*(clean(label, MAX_NAME) for label in (operation_type, name, provider, model)))
+        if labels not in self._series and len(self._series) >= MAX_SERIES:
+            self.suppressed["label_sets"] += 1
+            labels = Labels(OTHER, OTHER, OTHER, OTHER)
+        return self._series.setdefault(labels, Series(labels, self._stages))
 
     def _bounded(self, value: str, seen: set[str], limit: int, reason: str) -> str:
         if value in seen:
@@ -223,6 +240,8 @@ class Statistics:
             self._count_error(series, state)
             _count_tokens(series, state)
             _record_times(series, state, now)
+            if state.content is not None and state.content.is_cut:
+                self.suppressed["content"] += 1
             state.series = None  # counted: `running` leaves it out
 
     def _count_error(self, series: Series, state: State) -> None:
@@ -236,25 +255,23 @@ class Statistics:
         with self._lock:
             return list(self._series.values())
 
-    def running(self, states: Iterable[State], now: float) -> tuple[dict[Labels, Running], Counter[Labels]]:
-        """The running operations summed up by label set, and all updates so far: computed, so that nothing lingers.
+    def look(self, states: Iterable[State], now: float) -> Look:
+        """One consistent look: copies of all label sets, and what runs of them, computed so that nothing lingers.
 
         `states` is a list taken before: what ends meanwhile is counted here or in its series, never twice, never not.
         """
         with self._lock:
             uncounted = [(state, state.series) for state in states if state.series is not None]
-            updates = Counter({labels: series.updates for labels, series in self._series.items()})
-        sums: dict[Labels, Running] = {}
+            copies = {series.labels: series.copy() for series in self._series.values()}
+        look = Look(list(copies.values()), {}, Counter({series.labels: series.updates for series in copies.values()}))
         for state, series in uncounted:
-            updates[series.labels] += state.updates
+            look.updates[series.labels] += state.updates
             if state.ended_at is None:
                 stage = series.stage(state.stage)
                 series.stages_seen.add(stage)
-                found = sums.get(series.labels)
-                if found is None:
-                    found = sums[series.labels] = Running()
-                found.add(state, stage, now)
-        return sums, updates
+                copies[series.labels].stages_seen.add(stage)
+                look.running.setdefault(series.labels, Running()).add(state, stage, now)
+        return look
 
 
 def _count_tokens(series: Series, state: State) -> None:
@@ -271,9 +288,10 @@ def _record_times(series: Series, state: State, now: float) -> None:
         if series.first_chunk is None:
             series.first_chunk = Histogram(FIRST_CHUNK_BUCKETS)
         series.first_chunk.record(state.time_to_first_chunk, state, now)
-    for stage, seconds in stage_times(series, state):
-        _histogram(series.stage_durations, stage, STAGE_BUCKETS).record(seconds, state, now)
-    for method, seconds in estimate_errors(state):
+    if duration > STAGE_DURATION_FROM:
+        for stage, seconds in stage_times(series, state):
+            _histogram(series.stage_durations, stage, STAGE_BUCKETS).record(seconds, state, now)
+    for method, seconds in () if state.first_estimate is None else estimate_errors(state):
         _histogram(series.estimate_errors, method, ESTIMATE_BUCKETS).record(seconds, state, now)
 
 
@@ -290,6 +308,10 @@ def estimate_errors(state: State) -> list[tuple[str, float]]:
         return []
     at, seconds, method = state.first_estimate
     return [(method, abs(state.ended_at - at - seconds))]
+
+
+def _copies(histograms: dict[_Key, Histogram]) -> dict[_Key, Histogram]:
+    return {key: histogram.copy() for key, histogram in histograms.items()}
 
 
 def _histogram(into: dict[_Key, Histogram], key: _Key, bounds: tuple[float, ...]) -> Histogram:

@@ -34,10 +34,15 @@ class Subscription:
         self._clock = clock
         self._close = close
         self._matches = matches
-        self._lock = threading.Lock()
         self._pending: dict[str, State] = {}
-        self._ready = threading.Event()
+        self._set_locks()
         self._wakers: list[Callable[[], object]] = []
+
+    def _set_locks(self) -> None:
+        # An Event has a plain lock inside, on which a signal handler would wait for its own thread.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._is_ready = False
 
     def offer(self, state: State) -> None:
         """Told by the registry that `state` has changed."""
@@ -48,8 +53,10 @@ class Subscription:
         self._wake()
 
     def _wake(self) -> None:
-        if not self._ready.is_set():
-            self._ready.set()
+        if not self._is_ready:
+            with self._changed:
+                self._is_ready = True
+                self._changed.notify_all()
             for waker in list(self._wakers):
                 waker()
 
@@ -57,15 +64,14 @@ class Subscription:
         """What has changed since the last time, at once; often empty."""
         with self._lock:
             pending, self._pending = self._pending, {}
-            self._ready.clear()
-            if self.closed:
-                self._ready.set()
+            self._is_ready = self.closed
         now = self._clock()
         return [snapshot(state, now) for state in pending.values()]
 
     def wait(self, timeout: float | None = None) -> list[Operation]:
         """Changed operations, waiting for the first of them for at most `timeout` seconds."""
-        self._ready.wait(timeout)
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_ready, timeout)
         return self.take()
 
     async def wait_async(self, within: float | None = None) -> list[Operation]:
@@ -79,7 +85,7 @@ class Subscription:
 
         self._wakers.append(waker)
         try:
-            if not self._ready.is_set():
+            if not self._is_ready:
                 await asyncio.wait_for(event.wait(), within)
         except TimeoutError:
             return []
@@ -110,10 +116,9 @@ class Subscription:
 
         The wakers belong to the parent's event loops, which they would wake from here.
         """
-        self._lock, self._ready = threading.Lock(), threading.Event()
+        self._set_locks()
         self._pending, self._wakers = {}, []
-        self.closed = True
-        self._ready.set()
+        self.closed = self._is_ready = True
 
     def __enter__(self) -> Self:
         return self

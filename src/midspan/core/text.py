@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from itertools import islice
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
 from midspan.core.bounds import MAX_COUNT
 from midspan.core.operation import RESERVED_IDS
+from midspan.core.secrets import MAX_SECRET, without_secrets
 
 MAX_MESSAGE = 512
 MAX_NAME = 128
@@ -17,19 +18,27 @@ MAX_STAGE = 64
 MAX_METADATA_KEYS = 32
 MAX_METADATA_VALUE = 256
 
+# What nearly every answer holds.
+_FINISHED = (("stop",), ("completed",), ("tool_calls",), ("length",))
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 # C0 and C1 controls, line and paragraph separators, and bidirectional marks: each can forge a log line or a page.
 # Lone surrogates: they cannot be encoded, and one of them in a label would take the whole page of metrics with it.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+def is_plain(text: str) -> bool:
+    """True for text with nothing in it that would have to be taken out; nearly all is."""
+    return text.isascii() and text.isprintable() and "sk-" not in text and "://" not in text and "earer " not in text
+
+
 def clean(text: str, limit: int = MAX_MESSAGE) -> str:
-    """The text without control and bidirectional characters, at most `limit` characters long."""
+    """The text without secrets, control and bidirectional characters, at most `limit` characters long."""
     if text.__class__ is not str:
         text = str.__str__(text)
-    if len(text) <= limit and text.isascii() and text.isprintable():
+    if len(text) <= limit and is_plain(text):
         return text
-    text = _UNSAFE.sub(" ", text[: limit + 1])
+    text = _UNSAFE.sub(" ", without_secrets(text[: limit + MAX_SECRET])[: limit + 1])
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -42,6 +51,28 @@ def clean_value(value: object) -> Any:
     if isinstance(value, int) and -MAX_COUNT <= value <= MAX_COUNT:
         return int(value)
     return clean(described(value), MAX_METADATA_VALUE)
+
+
+def clean_attributes(attributes: Mapping[str, object]) -> dict[str, object]:
+    """A call's attributes, each text cleaned: a request names what it likes, and so does an answer.
+
+    A number that no exporter can write is left out: it would take the whole batch of spans with it.
+    """
+    found = dict(attributes)
+    for name, value in attributes.items():
+        if value.__class__ is str:
+            text = cast("str", value)
+            if len(text) > MAX_NAME or not is_plain(text):
+                found[name] = clean(text)
+        elif isinstance(value, tuple) and value not in _FINISHED:
+            found[name] = _clean_tuple(cast("tuple[object, ...]", value))
+        elif isinstance(value, int) and not -MAX_COUNT <= value <= MAX_COUNT:
+            del found[name]
+    return found
+
+
+def _clean_tuple(values: tuple[object, ...]) -> tuple[str, ...]:
+    return tuple([clean(str(each), MAX_NAME) for each in values[:MAX_METADATA_KEYS]])
 
 
 def described(value: object) -> str:

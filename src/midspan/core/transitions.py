@@ -10,15 +10,17 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from midspan.core.bounds import MAX_AMOUNT, MAX_COUNT, amount, whole_count
+from midspan.core.bounds import MAX_AMOUNT, MAX_COUNT, amount, moment, whole_count
+from midspan.core.content import Content
 from midspan.core.estimate import sample, stalled
 from midspan.core.operation import ErrorInfo, Stage, Status
-from midspan.core.state import State
-from midspan.core.text import MAX_MESSAGE, MAX_STAGE, clean, clean_metadata, merge_clean
+from midspan.core.state import HISTORY_LIMIT, State
+from midspan.core.text import MAX_MESSAGE, MAX_NAME, MAX_STAGE, clean, clean_metadata, is_plain, merge_clean
 
 NONE, QUIET, LOUD = 0, 1, 2
 Transition = Callable[[State, float], int]
 MAX_STAGES_KEPT = 32
+MAX_HISTORY = 2 * HISTORY_LIMIT
 
 
 def start(state: State, now: float) -> int:
@@ -26,8 +28,8 @@ def start(state: State, now: float) -> int:
     if state.status is not Status.PENDING:
         return NONE
     state.status = Status.RUNNING
-    state.started_at = state.stage_since = state.progressed_at = now
-    _record(state, now, "start")
+    state.started_at = state.stage_since = state.progressed_at = state.updated_at = now
+    _remember(state, now, "start")
     return LOUD
 
 
@@ -50,28 +52,29 @@ def update(
     if progress is not None:
         _set_reported(state, now, progress)
     if message is not None:
-        plain = len(message) <= MAX_MESSAGE and message.isascii() and message.isprintable()
+        plain = len(message) <= MAX_MESSAGE and is_plain(message)
         state.message = message if plain else clean(message)
     if data:
         data = _set_metadata(state, data)
-    # Written out instead of a call of _record: this is the hottest line of the manual API.
+    # Written out instead of a call of _remember: this is the hottest line of the manual API.
     state.sequence += 1
     state.updates += 1
     state.updated_at = state.progressed_at = now
-    state.history.append(
-        (state.sequence, "update", now, state.stage, state.floor, state.step, state.message, data or None)
+    history = state.history
+    history.append(
+        (state.sequence, "update", now, state.stage, state.floor or None, state.step, state.message, data or None)
     )
+    if len(history) > MAX_HISTORY:
+        del history[:HISTORY_LIMIT]
     return change
-
-
-def _record(state: State, now: float, kind: str) -> None:
-    state.updated_at = now
-    _remember(state, now, kind)
 
 
 def _remember(state: State, now: float, kind: str) -> None:
     state.sequence += 1
-    state.history.append((state.sequence, kind, now, state.stage, state.floor, state.step, state.message, None))
+    history = state.history
+    history.append((state.sequence, kind, now, state.stage, state.floor or None, state.step, state.message, None))
+    if len(history) > MAX_HISTORY:
+        del history[:HISTORY_LIMIT]
 
 
 def _drop(state: State) -> int:
@@ -145,7 +148,7 @@ def set_total(state: State, total: float | None, unit: str | None = None) -> int
         return _drop(state)
     state.total = amount(total)
     state.dropped += state.total is None and total is not None
-    state.unit = unit or state.unit
+    state.unit = clean(unit, MAX_NAME) if unit else state.unit
     return QUIET
 
 
@@ -176,36 +179,39 @@ def _count_outcome(state: State, items: int, outcome: str) -> None:
         state.items_cancelled += items
 
 
-def enter_stage(state: State, now: float, stage: str, message: str | None = None) -> int:
-    """Enter a stage, ending the one before. NONE when the operation is in it already and nothing else is new."""
+def enter_stage(state: State, now: float, stage: str, message: str | None = None, progress: float | None = None) -> int:
+    """Enter a stage, ending the one before. NONE when the operation is in it already and nothing else is new.
+
+    `progress` is what is reached when it begins.
+    """
     if state.ended_at is not None:
         return _drop(state)
-    change = start(state, now)
+    change = start(state, now) if state.started_at is None else NONE
     if message is not None:
         state.message = clean(message)
     if stage == state.stage:
         return change or (QUIET if message is not None else NONE)
-    _leave_stage(state, now)
+    if state.stage is not None:
+        _leave_stage(state, now, state.stage)
+    state.stage_since = now
     state.stage = stage if stage.__class__ is Stage else clean(stage, MAX_STAGE)
-    state.waiting_for = None
-    state.progressed_at = now
+    if state.waiting_for is not None:
+        state.waiting_for = None
+    state.progressed_at = state.updated_at = now
     if state.plan and stage in state.plan:
         _raise_floor(state, now, state.plan[stage][0])
+    if progress is not None:
+        _set_reported(state, now, progress)
     state.updates += 1
-    _record(state, now, "stage")
+    _remember(state, now, "stage")
     return LOUD
 
 
-def _leave_stage(state: State, now: float) -> None:
-    stage = state.stage
-    if stage is None:
-        state.stage_since = now
-        return
+def _leave_stage(state: State, now: float, stage: str) -> None:
     if len(state.stage_times) < MAX_STAGES_KEPT:
         state.stage_times.append((stage, max(0.0, now - state.stage_since)))
     if stage not in state.stages_completed and len(state.stages_completed) < MAX_STAGES_KEPT:
         state.stages_completed.append(stage)
-    state.stage_since = now
 
 
 def absorb(state: State, now: float) -> int:
@@ -215,12 +221,15 @@ def absorb(state: State, now: float) -> int:
         return NONE
     if counts.chunks == (state.chunks or 0) and counts.bytes == (state.bytes or 0):
         return NONE
-    state.chunks = counts.chunks or None
+    if counts.chunks:
+        state.chunks = counts.chunks
     state.bytes = counts.bytes or None
     if not state.tokens_reported and counts.tokens:
         state.output_tokens = counts.tokens
         if state.max_tokens and now >= state.sample_due:
             sample(state, now, min(1.0, counts.tokens / state.max_tokens))
+    if state.content is not None:
+        state.preview = state.content.preview()
     state.progressed_at = state.updated_at = now
     state.updates += 1
     state.sequence += 1
@@ -253,20 +262,21 @@ def record_usage(
     """Token usage as the server told it: it replaces every estimate."""
     if state.ended_at is not None:
         return _drop(state)
-    state.input_tokens = _tokens(state, input_tokens, state.input_tokens)
-    output_tokens = _tokens(state, output_tokens, None)
+    if input_tokens is not None:
+        state.input_tokens = _tokens(state, input_tokens, state.input_tokens)
     if output_tokens is not None:
-        state.output_tokens = output_tokens
-        state.tokens_reported = True
-    state.reasoning_tokens = _tokens(state, reasoning_tokens, state.reasoning_tokens)
-    state.cached_tokens = _tokens(state, cached_tokens, state.cached_tokens)
+        told = _tokens(state, output_tokens, None)
+        state.output_tokens = state.output_tokens if told is None else told
+        state.tokens_reported = state.tokens_reported or told is not None
+    if reasoning_tokens is not None:
+        state.reasoning_tokens = _tokens(state, reasoning_tokens, state.reasoning_tokens)
+    if cached_tokens is not None:
+        state.cached_tokens = _tokens(state, cached_tokens, state.cached_tokens)
     state.sequence += 1
     return QUIET
 
 
-def _tokens(state: State, told: int | None, known: int | None) -> int | None:
-    if told is None:
-        return known
+def _tokens(state: State, told: int, known: int | None) -> int | None:
     # A server's JSON may hold anything.
     if told.__class__ is int and 0 <= told <= MAX_COUNT:
         return told
@@ -274,13 +284,22 @@ def _tokens(state: State, told: int | None, known: int | None) -> int | None:
     return known
 
 
-def retry(state: State, now: float, attempt: int, stage: str) -> int:
-    """A further attempt of the same operation begins."""
+def wait_to_retry(state: State, now: float, seconds: float, waiting_for: str) -> int:
+    """An attempt has failed, and the next one begins in `seconds`; `waiting_for` is retry or rate_limit."""
     if state.ended_at is not None:
         return _drop(state)
-    change = enter_stage(state, now, stage)
-    state.attempt = max(state.attempt, attempt)
+    change = enter_stage(state, now, Stage.RETRYING)
+    state.waiting_for, state.next_retry_at = waiting_for, moment(now + seconds)
     return change
+
+
+def retry(state: State, now: float, attempt: int) -> int:
+    """A further attempt of the same operation is sent, whether or not anybody has told of the wait for it."""
+    if state.ended_at is not None:
+        return _drop(state)
+    enter_stage(state, now, Stage.RETRYING)
+    state.attempt, state.next_retry_at = max(state.attempt, attempt), None
+    return enter_stage(state, now, Stage.SENDING_REQUEST)
 
 
 def request_cancel(state: State, now: float) -> int:
@@ -288,7 +307,8 @@ def request_cancel(state: State, now: float) -> int:
     if state.ended_at is not None:
         return NONE
     state.cancel_requested_at = state.cancel_requested_at or now
-    _record(state, now, "update")
+    state.updated_at = now
+    _remember(state, now, "update")
     return LOUD
 
 
@@ -304,20 +324,32 @@ def end(
     """Reach a terminal status. A completed operation is at 1.0 unless its item counts say otherwise."""
     if state.ended_at is not None:
         return _drop(state)
-    start(state, now)
+    if state.started_at is None:
+        start(state, now)
     absorb(state, now)
-    _leave_stage(state, now)
+    if state.stage is not None:
+        _leave_stage(state, now, state.stage)
+    state.stage_since = now
     state.status, state.status_reason, state.error = status, reason, error
-    state.waiting_for = state.next_retry_at = None
+    if state.waiting_for is not None or state.next_retry_at is not None:
+        state.waiting_for = state.next_retry_at = None
     if message is not None:
         state.message = clean(message)
     if result is not None:
         state.result = result
+    if state.content is not None:
+        _take_content(state, state.content)
     if status is Status.COMPLETED and not (state.total and (state.completed or 0.0) < state.total):
         state.floor = state.reported = 1.0
-    state.ended_at = now
-    _record(state, now, "end")
+    state.ended_at = state.updated_at = now
+    _remember(state, now, "end")
     return LOUD
+
+
+def _take_content(state: State, content: Content) -> None:
+    state.preview = content.preview()
+    if state.result is None:
+        state.result = content.answer()
 
 
 def leave_to_parent(state: State, now: float) -> None:
@@ -325,7 +357,7 @@ def leave_to_parent(state: State, now: float) -> None:
 
     The one transition without the lock, which a thread that is not there may have held.
     """
-    state.lock = threading.Lock()
+    state.lock = threading.RLock()
     state.warned, state.span = True, None
     if state.ended_at is None:
         state.status, state.status_reason, state.ended_at = Status.LOST, "left to the parent process", now

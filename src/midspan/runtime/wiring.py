@@ -9,17 +9,17 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from midspan import settings as settings_module
 from midspan.core import failures
 from midspan.core.retention import Limits
 from midspan.runtime import process
 from midspan.runtime.exporters import configure_exporters
-from midspan.runtime.feed import Feed, inherited_pipe
 from midspan.runtime.pulse import Pulse
-from midspan.runtime.recording import Recording
+from midspan.runtime.recording import Recording, wanted_content
+from midspan.runtime.serving import Serving
 from midspan.settings import Settings, SettingsError
 from midspan.sources.attachment import MirrorAttachment
 from midspan.telemetry.metering import Metering
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from starlette.applications import Starlette
 
-    from midspan.server.embedded import EmbeddedServer
+    from midspan.runtime.examined import Examined
+    from midspan.runtime.feed import Feed
 
 
 class Runtime:
@@ -46,8 +47,7 @@ class Runtime:
         self.recording = Recording(registry)
         self.pulse = Pulse(registry, self._beat, self.recording.flush)
         self.first_operation = process.FirstOperation(registry)
-        self.server: EmbeddedServer | None = None
-        self.metrics_server: EmbeddedServer | None = None
+        self.serving = Serving(registry, self.first_operation)
         self.feed: Feed | None = None
         self.patched = False
 
@@ -55,9 +55,21 @@ class Runtime:
 
     def configure(self, settings: Settings) -> None:
         """Take the settings over; they hold for operations to come."""
-        self.settings = settings
+        self.settings = self.serving.settings = settings
         limits = Limits(seconds=settings.retention_seconds, operations=settings.max_operations)
         self.registry.configure(limits=limits, stall_after=settings.stall_after, owner=process.owner())
+        self.registry.capture = wanted_content(settings)
+
+    def claim(self) -> None:
+        """Where tokens are for the operations of one principal, each operation says whose it is."""
+        token = self.serving.token()
+        if token is None or "@" not in token:
+            return
+        from midspan.server.tokens import Tokens
+        from midspan.telemetry.principal import current_principal
+
+        if Tokens.parse(token).have_principals:
+            self.registry.principal_of = current_principal
 
     def live(self) -> None:
         """Start the pulse, and see to fork and exit."""
@@ -87,85 +99,14 @@ class Runtime:
         midspan_instrumentation.apply(settings.wanted_providers, settings.unwanted_providers)
         self.patched = True
 
-    def serve(self) -> None:
-        """What the settings ask to be served, unless another process of the same run serves already.
-
-        Raises ValueError for an unsafe address.
-        """
-        if self.settings.server is None and self.settings.metrics is None:
-            return
-        if process.serving_process() is not None:
-            self.first_operation.then(self._say_who_serves)
-            return
-        self._serve_api()
-        self._serve_metrics()
-        process.claim_serving(os.getpid())
-
-    def _say_who_serves(self) -> None:
-        failures.logger.warning(
-            "midspan: process %s of this run serves the API; operations of process %s are not seen there",
-            process.serving_process(),
-            os.getpid(),
-        )
-
-    def _serve_api(self) -> None:
-        address = self.settings.server
-        if address is None or self.server is not None:
-            return
-        from midspan.server.embedded import EmbeddedServer
-
-        self.server = EmbeddedServer(self.app, address.host, address.port, token=self.token())
-        self.server.start()
-
-    def _serve_metrics(self) -> None:
-        """`/metrics` and the probes on an address of their own, for whoever may reach it."""
-        address = self.settings.metrics
-        if address is None or self.metrics_server is not None:
-            return
-        from midspan.server.embedded import EmbeddedServer
-
-        self.metrics_server = EmbeddedServer(self.metrics_app, address.host, address.port, public=True)
-        self.metrics_server.start()
-
-    def metrics_app(self) -> Starlette:
-        """The ASGI app of that address."""
-        from midspan.server.app import create_metrics_app
-
-        return create_metrics_app(self.metrics_page())
-
-    def app(self) -> Starlette:
-        """The ASGI app over this registry."""
-        from midspan.server.app import create_app
-
-        return create_app(
-            self.registry,
-            metrics=self.metrics_page(),
-            allowed_hosts=self.allowed_hosts(),
-            token=self.token(),
-        )
-
-    def allowed_hosts(self) -> tuple[str, ...]:
-        """Names that the API answers to beside loopback: those set, and the one that it is bound to."""
-        address = self.settings.server
-        return self.settings.allowed_hosts if address is None else (*self.settings.allowed_hosts, address.host)
-
-    def metrics_page(self) -> Any:
-        """What /metrics shows."""
-        from midspan.telemetry.prometheus import MetricsPage
-
-        return MetricsPage(self.registry, live_series=self.settings.live_series)
-
-    def token(self) -> str | None:
-        """The bearer token of the API: from the setting, or the file that it names."""
-        path = self.settings.token_file
-        return path.read_text(encoding="utf-8").strip() if path is not None else self.settings.token
-
     def send_feed(self) -> None:
         """Tell `midspan run`, when that is our parent, what happens here."""
+        from midspan.runtime.feed import Feed, inherited_pipe
+
         pipe = inherited_pipe(os.environ)
         if pipe is not None and self.feed is None:
             self.feed = Feed(self.registry, pipe)
-            self.feed.start(None if self.server is None else self.server.url)
+            self.feed.start(self.serving.url)
 
     # --- switching off ------------------------------------------------------------------------
 
@@ -184,12 +125,7 @@ class Runtime:
         """End the threads and the server."""
         self.first_operation.forget()
         self.pulse.stop()
-        if self.server is not None or self.metrics_server is not None:
-            process.claim_serving(None)
-        for server in (self.server, self.metrics_server):
-            if server is not None:
-                server.stop()
-        self.server = self.metrics_server = None
+        self.serving.stop()
         if self.feed is not None:
             self.feed.close()
             self.feed = None
@@ -204,19 +140,17 @@ class Runtime:
 
     def settle(self) -> None:
         """Before a fork: a child could never import what a thread of ours has half imported."""
-        for server in (self.server, self.metrics_server):
-            if server is not None:
-                server.settle()
+        self.serving.settle()
 
     def forked(self) -> None:
         """In a forked child, where no thread has survived: they are started anew with the first operation, if any.
 
         The registry has seen to itself already.
         """
-        for inherited in (self.server, self.metrics_server, self.feed):
-            if inherited is not None:
-                inherited.abandon()
-        self.feed = self.server = self.metrics_server = None
+        self.serving.abandon()
+        if self.feed is not None:
+            self.feed.abandon()
+            self.feed = None
         self.registry.owner = process.owner()
         self.mirror.forked()
         self.metering.forked()
@@ -227,7 +161,7 @@ class Runtime:
 
     def _awake(self) -> None:
         self.pulse.start()
-        self.serve()
+        self.serving.start()
         process.exit_first()
 
 
@@ -278,7 +212,6 @@ def instrument(
 def check(settings: Settings) -> None:
     """Raises SettingsError for what only shows when it is used: a provider nobody knows, an address without a token."""
     import midspan_instrumentation
-    from midspan.server.addresses import is_loopback
 
     known = midspan_instrumentation.provider_names()
     unknown = sorted({name.removeprefix("-") for name in settings.providers} - {*known})
@@ -287,11 +220,38 @@ def check(settings: Settings) -> None:
         raise SettingsError(
             f"MIDSPAN_PROVIDERS={','.join(settings.providers)!r} is not valid: accepted is {accepted}, or -name"
         )
+    _check_address(settings)
+    _check_token(settings)
+
+
+def _check_address(settings: Settings) -> None:
     address = settings.server
-    if address is not None and not is_loopback(address.host) and not (settings.token or settings.token_file):
+    if address is None or settings.token or settings.token_file:
+        return
+    from midspan.server.addresses import is_loopback
+
+    if not is_loopback(address.host):
         raise SettingsError(
             f"MIDSPAN_SERVER={str(address)!r} is not valid without a token: set MIDSPAN_TOKEN, or bind 127.0.0.1"
         )
+
+
+def examine_providers() -> Sequence[Examined]:
+    """Every provider that is known, and whether its SDK is installed and fits. Imports the installed SDKs."""
+    import midspan_instrumentation
+
+    return midspan_instrumentation.examine_providers()
+
+
+def _check_token(settings: Settings) -> None:
+    if settings.token is None:
+        return
+    from midspan.server.tokens import Tokens
+
+    try:
+        Tokens.parse(settings.token)
+    except ValueError as error:
+        raise SettingsError(f"MIDSPAN_TOKEN is not valid: {error}") from None
 
 
 def switch_on(
@@ -306,12 +266,13 @@ def switch_on(
     with _lock:
         alive = runtime()
         alive.configure(settings)
+        alive.claim()
         alive.record_spans(tracer_provider)
         alive.mirror_spans(tracer_provider)
         alive.metering.attach(meter_provider, genai=settings.genai_metrics)
         alive.patch()
         alive.live()
-        alive.serve()
+        alive.serving.start()
 
 
 def uninstrument() -> None:
@@ -335,17 +296,23 @@ def asgi() -> Starlette:
     with _lock:
         if not alive.patched:
             alive.configure(settings_module.load())
+            alive.claim()
         alive.live()
-    return alive.app()
+    return alive.serving.app()
 
 
 def register_prometheus(registry: CollectorRegistry | None = None) -> None:
-    """Show midspan's metrics in the `/metrics` that the app already has (prometheus-client's REGISTRY by default)."""
+    """Show midspan's metrics in the `/metrics` that the app already has (prometheus-client's REGISTRY by default).
+
+    Raises SettingsError for a setting that cannot be used.
+    """
     from prometheus_client import REGISTRY
 
     from midspan.telemetry.prometheus import register
 
-    register(runtime().registry, REGISTRY if registry is None else registry)
+    alive = runtime()
+    settings = alive.settings if alive.patched else settings_module.load()
+    register(alive.registry, REGISTRY if registry is None else registry, settings.live_series)
 
 
 def boot() -> None:

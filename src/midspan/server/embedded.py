@@ -8,7 +8,8 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
 
 from midspan.core import failures
 from midspan.server.addresses import Address, is_loopback, listen
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 1
 SETTLE_SECONDS = 5.0
+WEBSOCKET_BYTES = 64 * 1024
 _SILENCED = {"uvicorn.error": logging.CRITICAL + 1, "uvicorn.access": logging.CRITICAL + 1, "asyncio": logging.ERROR}
 
 
@@ -51,6 +53,8 @@ class EmbeddedServer:
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._server: uvicorn.Server | None = None
+        self._app: ASGIApp | None = None
+        self._stuck: set[asyncio.Transport] = set()
         self._stopping = False
         self._silence = ExitStack()
         self._imported = threading.Event()
@@ -81,7 +85,8 @@ class EmbeddedServer:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
             # What is asked of us is not the application's traffic: no spans for it.
             with listener, suppress_instrumentation(), self._silence:
-                server = self._server = _uvicorn_server(self._build(), self._note_imported)
+                app = self._app = self._build()
+                server = self._server = _uvicorn_server(app, self._look_after)
                 # `stop` may have come before there was a server to tell it to.
                 if self._stopping:
                     server.should_exit = True
@@ -93,12 +98,25 @@ class EmbeddedServer:
         finally:
             self._imported.set()
 
-    async def _note_imported(self) -> None:
-        """Told by uvicorn once it serves: some of its modules are imported as late as that, and anyio's when used."""
+    async def _look_after(self) -> None:
+        """Told by uvicorn once it serves: some of its modules are imported as late as that, and anyio's when used.
+
+        Then told every 30 seconds.
+        """
         from anyio import lowlevel
 
         await lowlevel.checkpoint()
         self._imported.set()
+        self._drop_stuck()
+
+    def _drop_stuck(self) -> None:
+        """Connections that were closed 30 seconds ago, and whose other end takes nothing: they would stay for ever."""
+        connections = list(self._server.server_state.connections) if self._server is not None else []
+        transports = {getattr(connection, "transport", None) for connection in connections}
+        closing = {each for each in transports if each is not None and each.is_closing()}
+        for transport in closing & self._stuck:
+            transport.abort()
+        self._stuck = closing
 
     def settle(self, timeout: float = SETTLE_SECONDS) -> None:
         """Wait until the thread has imported what it needs, and holds no lock of the import system any more."""
@@ -108,10 +126,17 @@ class EmbeddedServer:
     def stop(self, timeout: float = 5.0) -> None:
         """Stop serving and wait for the thread, at most `timeout` seconds. Does nothing when not running."""
         self._stopping = True
+        self._end_streams()
         if self._server is not None:
             self._server.should_exit = True
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
+
+    def _end_streams(self) -> None:
+        if self._app is not None:
+            from midspan.server.app import close_streams
+
+            close_streams(self._app)
 
     def abandon(self) -> None:
         """In a forked child: let go of the parent's sockets; the thread is not there.
@@ -144,7 +169,9 @@ def _uvicorn_server(app: ASGIApp, notify: Callable[[], Awaitable[None]]) -> uvic
         app,
         loop="asyncio",
         http="h11",
-        ws="none",
+        ws=_websocket_protocol(),
+        ws_max_size=WEBSOCKET_BYTES,
+        ws_per_message_deflate=False,
         lifespan="off",
         interface="asgi3",
         workers=1,
@@ -155,6 +182,15 @@ def _uvicorn_server(app: ASGIApp, notify: Callable[[], Awaitable[None]]) -> uvic
         callback_notify=notify,
     )
     return uvicorn.Server(config)
+
+
+def _websocket_protocol() -> Literal["auto", "websockets-sansio", "none"]:
+    """Without the `run` extra there is no WebSocket; what it could show, the event streams show too."""
+    from uvicorn.config import WS_PROTOCOLS
+
+    if find_spec("websockets") is None:
+        return "none"
+    return "websockets-sansio" if "websockets-sansio" in WS_PROTOCOLS else "auto"
 
 
 @contextmanager

@@ -24,7 +24,8 @@ def host_name(host: str) -> str | None:
 class HostCheck:
     """ASGI middleware: loopback names and `allowed` hosts, on any port, are answered; others get a 421 problem.
 
-    A request that changes something, and names an `Origin` that is not one of these, gets a 403 problem.
+    A request that changes something, or opens a WebSocket, gets a 403 problem when its `Origin` is not one of these, or
+    when the browser says that another site has made it.
     """
 
     def __init__(self, app: ASGIApp, allowed: Iterable[str] = ()) -> None:
@@ -35,22 +36,22 @@ class HostCheck:
         refusal = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
         if refusal is None:
             await self.app(scope, receive, send)
-        elif scope["type"] == "http":
-            await refusal.response(scope)(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1008})
+            await refusal.answer(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self.allows(host):
             return _misdirected(host)
-        origin = headers.get("origin")
-        if origin is None or scope.get("method") in _READING:
+        if scope.get("method") in _READING:
             return None
+        origin = headers.get("origin")
+        if origin is None:
+            return _cross_site() if headers.get("sec-fetch-site") == "cross-site" else None
         if self.allows(origin.rpartition("://")[2]):
             return None
-        return Problem(403, "foreign-origin", f"changes are not taken from the origin {origin!r}")
+        return Problem(403, "foreign-origin", f"neither changes nor WebSockets are taken from the origin {origin!r}")
 
     def allows(self, host: str) -> bool:
         """Whether a `Host` value, with or without a port, is answered."""
@@ -61,3 +62,7 @@ class HostCheck:
 def _misdirected(host: str) -> Problem:
     detail = f"host {host!r} is not served here; MIDSPAN_ALLOWED_HOSTS lists more than the loopback names"
     return Problem(421, "unknown-host", detail)
+
+
+def _cross_site() -> Problem:
+    return Problem(403, "foreign-origin", "changes are not taken from another site")

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import base64
-import heapq
-from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
 from midspan.core.operation import Operation
+from midspan.core.selection import Position, position
 from midspan.core.wire import encode
 from midspan.server.problem import Problem
-
-Position = tuple[float, str]
-"""(created_at, operation_id): unique, and the same for an operation's whole life."""
 
 _positions = msgspec.json.Decoder(Position)
 
 
-def position(operation: Operation) -> Position:
-    """Where an operation stands in the order."""
-    return operation.created_at, operation.operation_id
-
-
-def page(operations: Iterable[Operation], limit: int, after: Position | None) -> tuple[list[Operation], str | None]:
-    """The newest `limit` operations beyond `after`, and the cursor of the next page, or None at the end."""
-    left = (each for each in operations if after is None or position(each) < after)
-    rows = heapq.nlargest(limit + 1, left, key=position)
-    more = len(rows) > limit
-    return rows[:limit], write_cursor(position(rows[limit - 1])) if more else None
+def page(rows: Iterator[Operation], limit: int) -> tuple[list[Operation], str | None]:
+    """The first `limit` rows, and the cursor of the next page, or None at the end."""
+    taken = list(islice(rows, limit + 1))
+    more = len(taken) > limit
+    return taken[:limit], write_cursor(position(taken[limit - 1])) if more else None
 
 
 def write_cursor(at: Position) -> str:

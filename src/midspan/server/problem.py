@@ -9,7 +9,7 @@ from urllib.parse import quote
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from midspan.core.text import clean
 from midspan.core.wire import encode
@@ -31,18 +31,28 @@ class Problem(Exception):  # noqa: N818 - the RFC's word
         self.status, self.kind, self.detail = status, kind, clean(detail)
         self.headers, self.members = headers, members
 
-    def response(self, scope: Scope) -> Response:
-        """The answer to the request of `scope`."""
-        body = {
+    def body(self, path: str) -> dict[str, object]:
+        """The problem as plain values, for a request to `path`."""
+        return {
             "type": f"urn:midspan:problem:{self.kind}",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
-            "instance": quote(str(scope["path"]), errors="replace"),
+            "instance": quote(path, errors="replace"),
             **self.members,
         }
+
+    def response(self, scope: Scope) -> Response:
+        """The answer to the request of `scope`."""
         headers = {"content-type": "application/problem+json", **(self.headers or {})}
-        return Response(encode(body), self.status, headers)
+        return Response(encode(self.body(str(scope["path"]))), self.status, headers)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request with it; a WebSocket is turned away, with it where the server can do that."""
+        if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", ()):
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self.response(scope)(scope, receive, send)
 
 
 async def on_problem(request: Request, error: Exception) -> Response:

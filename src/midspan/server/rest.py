@@ -1,99 +1,92 @@
-"""The resource API under `/v1`: operations, and their statistics."""
+"""The resource API under `/v1`: operations, what is below them, their results, and their statistics."""
 
 from __future__ import annotations
 
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.responses import Response, StreamingResponse
 
-from midspan.core.operation import Operation
-from midspan.core.registry import Registry
-from midspan.core.wire import encode, to_dict
+from midspan.core.operation import Status
+from midspan.server import export, ingest
+from midspan.server.answers import Row, json_response, operation_response, retry_after
+from midspan.server.auth import access_of
+from midspan.server.events import events_after
+from midspan.server.hub import Hub
 from midspan.server.paging import page
+from midspan.server.parameters import MAX_WAIT_SECONDS
 from midspan.server.problem import Problem
-from midspan.server.query import Listing, allow_only
+from midspan.server.query import Listing, duration, one_of, selection, whole
 from midspan.server.statistics import summary
-
-
-def json_response(value: object, headers: dict[str, str] | None = None) -> Response:
-    """200 with `value` (plain values, or an Operation) as JSON."""
-    return Response(encode(value), headers={"content-type": "application/json", **(headers or {})})
-
-
-def rest_routes(registry: Registry) -> list[Route]:
-    """The routes that read operations, and forget ended ones."""
-    rest = Rest(registry)
-    return [
-        Route("/v1/operations", rest.listing),
-        Route("/v1/operations/{id}", rest.one, methods=["GET", "DELETE"]),
-        Route("/v1/statistics", rest.statistics),
-    ]
+from midspan.server.tree import tree
+from midspan.server.visible import asked_operation, limited_sight, visible
+from midspan.server.waiting import changed_operation
+from midspan.tracking.tracker import ProgressRegistry
 
 
 class Rest:
-    """The endpoints over one registry.
+    """The endpoints that read, over one registry."""
 
-    Those that read many operations are no coroutines, so that they run in a thread and never stop the event loop of
-    an application that this is mounted in.
-    """
-
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: ProgressRegistry, hub: Hub, row: Row) -> None:
         self.registry = registry
+        self.hub = hub
+        self.row = row
 
     def listing(self, request: Request) -> Response:
         """`GET /v1/operations`: a page of snapshots, newest first."""
         asked = Listing.of(request.query_params)
-        found = self.registry.operations(statuses=asked.statuses, operation_types=asked.types, parent_id=asked.parent)
-        rows, cursor = page(found, asked.limit, asked.after)
-        body = {"operations": [to_dict(row) for row in rows], "next_cursor": cursor}
+        rows, cursor = page(visible(self.registry, request, asked.wanted, asked.after), asked.limit)
+        body = {"operations": [self.row(each) for each in rows], "next_cursor": cursor}
         return json_response(body, _next_link(request, cursor))
 
     async def one(self, request: Request) -> Response:
-        """`GET` and `DELETE /v1/operations/{id}`."""
-        allow_only(request.query_params)
-        operation = self._find(request.path_params["id"])
-        if request.method == "DELETE":
-            return self._forget(operation)
-        tag = etag(operation)
-        if _matches(request.headers.get("if-none-match", ""), tag):
-            return Response(status_code=304, headers={"etag": tag})
-        return json_response(operation, {"etag": tag})
+        """`GET /v1/operations/{id}`: its snapshot, with `wait` after a change."""
+        within = whole(request.query_params, "wait", 0, MAX_WAIT_SECONDS)
+        after = whole(request.query_params, "after_seq")
+        operation = asked_operation(self.registry, request)
+        if within and request.method == "GET":
+            operation = await changed_operation(self.registry, self.hub, request, after, within)
+        return operation_response(request, operation, row=self.row)
 
-    def _find(self, operation_id: str) -> Operation:
-        operation = self.registry.get(operation_id)
-        if operation is None:
-            raise _unknown(operation_id)
-        return operation
+    async def events(self, request: Request) -> Response:
+        """`GET /v1/operations/{id}/events`: its history."""
+        after = whole(request.query_params, "after")
+        operation = asked_operation(self.registry, request)
+        return json_response(events_after(operation, after), retry_after(operation))
 
-    def _forget(self, operation: Operation) -> Response:
+    async def result(self, request: Request) -> Response:
+        """`GET /v1/operations/{id}/result`: what it has come to, as bare JSON."""
+        operation = asked_operation(self.registry, request)
         if not operation.is_terminal:
-            detail = f"operation {operation.operation_id!r} has not ended; only an ended one is forgotten"
-            raise Problem(409, "operation-running", detail)
-        if not self.registry.remove(operation.operation_id):
-            raise _unknown(operation.operation_id)
-        return Response(status_code=204)
+            return json_response(self.row(operation), retry_after(operation), 202)
+        if operation.status is not Status.COMPLETED:
+            raise ingest.ended(operation.operation_id, operation.status)
+        if operation.result is None:
+            raise Problem(404, "result-not-kept", f"operation {operation.operation_id!r} has left no result")
+        return json_response(operation.result)
+
+    def tree(self, request: Request) -> Response:
+        """`GET /v1/tree/{id}`: an operation with everything below it."""
+        root = asked_operation(self.registry, request)
+        return json_response(tree(self.registry, root, access_of(request.scope).may_see, self.row))
 
     def statistics(self, request: Request) -> Response:
         """`GET /v1/statistics`."""
-        allow_only(request.query_params)
-        return json_response(summary(self.registry))
+        window = duration(request.query_params, "window")
+        return json_response(summary(self.registry, window, limited_sight(request)))
 
-
-def _unknown(operation_id: str) -> Problem:
-    return Problem(404, "operation-not-found", f"no operation {operation_id!r} is running or kept")
-
-
-def etag(operation: Operation) -> str:
-    """Weak: what follows from the time alone (elapsed, remaining) does not change it."""
-    return f'W/"{operation.epoch}-{operation.sequence}"'
-
-
-def _matches(header: str, tag: str) -> bool:
-    """If-None-Match as RFC 9110 compares it: weakly, against any of a list, or `*`."""
-    wanted = [each.strip().removeprefix("W/") for each in header.split(",")]
-    return tag.removeprefix("W/") in wanted or "*" in wanted
+    def export(self, request: Request) -> Response:
+        """`GET /v1/export`: operations as a file, newest first."""
+        name = one_of(request.query_params, "format", tuple(export.FORMATS), "csv")
+        content_type, write = export.FORMATS[name]
+        wanted = selection(request.query_params)
+        headers = {
+            "content-type": content_type,
+            "content-disposition": f'attachment; filename="midspan-operations.{name}"',
+        }
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        return StreamingResponse(write(map(self.row, visible(self.registry, request, wanted))), headers=headers)
 
 
 def _next_link(request: Request, cursor: str | None) -> dict[str, str]:

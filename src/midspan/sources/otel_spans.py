@@ -45,7 +45,7 @@ class SpanMirror(SpanProcessor):
 
     def forked(self) -> None:
         """In a forked child: the spans that are open belong to the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._open: dict[int, SeenSpan] = {}
         self._lost: deque[SeenSpan] = deque()
         self._undecided: deque[SeenSpan] = deque(maxlen=UNDECIDED)
@@ -178,8 +178,10 @@ class SpanMirror(SpanProcessor):
 
     def take(self, operation_type: str) -> State | None:
         """The current span's operation, for a call of this type that starts inside of it and is the same."""
+        if not self._open:
+            return None
         try:
-            seen = self._open.get(_current_id()) if self._open else None
+            seen = self._open.get(_current_id())
             if seen is not None and not seen.decided and self._is_call(seen):
                 # It has no operation yet, and the caller is about to begin one.
                 seen.is_call = self._is_first(seen) and self._registry.span_claims.claim(seen.span_id)
@@ -203,6 +205,8 @@ class SpanMirror(SpanProcessor):
     def around(self, tracker: ProgressTracker | None) -> str | None:
         """The id of the innermost operation around the running code."""
         current = None if tracker is None else tracker.operation_id
+        if not self._open:
+            return current
         try:
             seen = self._current()
             lines = () if seen is None else (seen, *seen.line())

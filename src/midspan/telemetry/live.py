@@ -81,7 +81,7 @@ class LiveOperations:
 
     def forget(self) -> None:
         """Begin anew, as in a forked child, where a thread that is not there may have held the lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._admitted: set[str] = set()
         self._refused: set[str] = set()
         self._times: deque[float] = deque()

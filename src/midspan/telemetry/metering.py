@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from midspan.core import failures
+from midspan.core.processor import Processor
 from midspan.core.registry import Registry
 from midspan.core.state import State
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from midspan.telemetry.metrics import MeterExport
 
 
-class Metering:
+class Metering(Processor):
     """The processor for metrics: it looks for a provider, and has every ended operation recorded there.
 
     Added after the one for spans, whose decisions it reads.
@@ -24,7 +25,7 @@ class Metering:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._provider: MeterProvider | None = None
         self._genai = True
         self._exports: list[MeterExport] = []
@@ -36,6 +37,8 @@ class Metering:
 
         `genai` False leaves out the metrics of the GenAI conventions.
         """
+        # What has ended so far belongs to the time before.
+        self._registry.settle()
         self._provider, self._genai = meter_provider or self._provider, genai
         self._leave()
         self._registry.remove_processor(self)
@@ -44,6 +47,7 @@ class Metering:
 
     def detach(self) -> None:
         """Report nothing any more."""
+        self._registry.settle()
         self._registry.remove_processor(self)
         self._leave()
         self._provider = None
@@ -72,6 +76,8 @@ class Metering:
             failures.report("metrics")
 
     def _find(self) -> None:
+        # The times of what has ended so far were nobody's.
+        self._registry.settle()
         export = self._current
         if export is None:
             export = self._current = self._export()
@@ -92,7 +98,7 @@ class Metering:
 
     def forked(self) -> None:
         """In a forked child, where another thread may have held the lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for export in self._exports:
             export.forked()
 
@@ -101,12 +107,12 @@ class Metering:
         if self._current is None:
             self.look()
 
-    def on_update(self, state: State) -> None:
-        """Nothing: counters and gauges are read."""
-
     def on_end(self, state: State) -> None:
-        """Record its times."""
+        """Look for a provider, so that its times are recorded there."""
         if not self._complete:
             self.look()
+
+    def on_settle(self, state: State) -> None:
+        """Record its times. A collection settles first: our counters are read before its histograms are."""
         if self._current is not None:
             self._current.record(state)

@@ -17,7 +17,7 @@ from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvid
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, TraceFlags
 
 from midspan.core import failures, names
-from midspan.core.metrics import HISTOGRAMS, METRICS, Metric, Reading
+from midspan.core.metrics import ERRORS, HISTOGRAMS, METRICS, NOTHING, Metric, Reading
 from midspan.core.registry import Registry
 from midspan.core.state import State
 from midspan.telemetry.genai_metrics import GenAiHistograms
@@ -46,6 +46,7 @@ class MeterExport:
         self._readings = SharedReading(registry)
         self._histograms: list[Histogram] | None = None
         self._genai: GenAiHistograms | None = None
+        self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, str]] = {}
         meter = self._meter()
         for row in METRICS:
             _observable(meter, row, partial(self._observe, row))
@@ -83,15 +84,22 @@ class MeterExport:
         for row, histogram in zip(HISTOGRAMS, self._histograms, strict=True):
             for more, value in row.measured(series, state):
                 if 0.0 <= value < math.inf:
-                    histogram.record(value, _attributes(row.labels, (*series.labels, *more)), context)
+                    histogram.record(value, self._labelled(row.labels, (*series.labels, *more)), context)
         if self.genai and self._genai is not None:
             self._genai.record(state, series, context)
+
+    def _labelled(self, names: tuple[str, ...], values: tuple[str, ...]) -> dict[str, str]:
+        """The attributes for these values, made once: there are as many as the statistics have label sets and pairs."""
+        known = self._known.get((names, values))
+        if known is None:
+            known = self._known[names, values] = _attributes(names, values)
+        return known
 
     def _observe(self, row: Metric, _: CallbackOptions) -> list[Observation]:
         if not self.on:
             return []
         try:
-            points = row.read(self._readings.take(row.name))
+            points = row.read(NOTHING if row is ERRORS else self._readings.take(row.name))
             return [Observation(value, _attributes(row.labels, labels), NO_SPAN) for labels, value in points]
         except Exception:
             failures.report("metrics")

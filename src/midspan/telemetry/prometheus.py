@@ -24,7 +24,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from midspan.core import failures, metrics
-from midspan.core.metrics import HISTOGRAMS, METRICS, Point, Reading
+from midspan.core.metrics import ERRORS, HISTOGRAMS, METRICS, NOTHING, Point, Reading
 from midspan.core.registry import Registry
 from midspan.core.statistics import Histogram
 from midspan.telemetry.live import LIVE, LiveMetric, LiveOperations
@@ -54,16 +54,21 @@ class MidspanCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Every family of the table, ordered by name, its samples by their labels; none that cannot be read.
 
-        It may be the application's own page: no family of ours takes another one with it.
+        Errors are read last, so that they have those of this scrape. It may be the application's own page: no family
+        of ours takes another one with it.
         """
-        return _guarded(lambda: sorted(self._families(), key=_name))
+        return _guarded(lambda: sorted([*_guarded(self._families), *_guarded(_read_errors)], key=_name))
 
     def _families(self) -> Iterable[Metric]:
-        reading = Reading.of(self._registry)
         yield _build_info()
-        yield from self._read_live(reading.now)
+        for reading in _guarded(lambda: [Reading.of(self._registry)]):
+            yield from self._tabled(reading)
+
+    def _tabled(self, reading: Reading) -> Iterable[Metric]:
+        yield from _guarded(lambda: self._read_live(reading.now))
         for row in METRICS:
-            yield from _guarded(lambda row=row: [self._read(row, reading)])
+            if row is not ERRORS:
+                yield from _guarded(lambda row=row: [self._read(row, reading)])
         for row in HISTOGRAMS:
             yield from _guarded(lambda row=row: [_read_histogram(row, reading)])
 
@@ -84,17 +89,32 @@ class MetricsPage:
     """`/metrics`: midspan's families, `midspan_build_info` and the process's own, apart from any global registry."""
 
     def __init__(self, registry: Registry, live_series: int = LIVE_SERIES) -> None:
-        self._pulled = CollectorRegistry()
+        self._pulled, self._errors = CollectorRegistry(), CollectorRegistry()
         self._pulled.register(MidspanCollector(registry, live_series))
         ProcessCollector(registry=self._pulled)
+        self._errors.register(_Errors())
 
     def __call__(self, accept: str | None = None) -> tuple[bytes, str]:
-        """(body, content type) for an `Accept` header: OpenMetrics when asked for, else the plain text format."""
+        """(body, content type) for an `Accept` header: OpenMetrics when asked for, else the plain text format.
+
+        A page that cannot be written has midspan's own errors alone: a scrape that fails says so.
+        """
         try:
             encode, content_type = choose_encoder(accept or "")
         except (TypeError, ValueError):  # a version that is no number
             encode, content_type = choose_encoder("")
-        return encode(self._pulled), content_type
+        try:
+            return encode(self._pulled), content_type
+        except Exception:
+            failures.report("prometheus")
+            return encode(self._errors), content_type
+
+
+class _Errors(Collector):
+    """What a page has that cannot have anything else."""
+
+    def collect(self) -> Iterable[Metric]:
+        return _read_errors()
 
 
 _registered: WeakKeyDictionary[CollectorRegistry, MidspanCollector] = WeakKeyDictionary()
@@ -149,6 +169,11 @@ def _filled(row: metrics.Metric | LiveMetric, points: list[Point]) -> Family:
     for labels, value in sorted(points):
         family.add_metric(labels, value)
     return family
+
+
+def _read_errors() -> list[Metric]:
+    """Failures of midspan, those of this scrape too: they need no look at a registry."""
+    return [_filled(ERRORS, list(ERRORS.read(NOTHING)))]
 
 
 def _read_histogram(row: metrics.HistogramMetric, reading: Reading) -> HistogramMetricFamily:

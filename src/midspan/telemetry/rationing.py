@@ -91,5 +91,8 @@ class Ration:
 
 
 def is_told(state: State, now: float) -> bool:
-    """Events are for operations older than a second, and for failures: most calls are over before anybody looks."""
-    return now - state.created_at >= TOLD_FROM or state.status is Status.FAILED
+    """Events are for operations older than a second, and for failures: most calls are over before anybody looks.
+
+    `now` may be the time of the last change: the pulse has noted those that were older when it looked.
+    """
+    return state.told or now - state.created_at >= TOLD_FROM or state.status is Status.FAILED

@@ -1,4 +1,4 @@
-"""State → attributes of spans and span events. Names and numbers only: never a prompt, an answer or a result."""
+"""State → attributes of spans and span events. Names and numbers, and content only where it was asked for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from opentelemetry.util.types import AttributeValue
 from midspan.core import estimate, names
 from midspan.core.operation import Status
 from midspan.core.state import State
+from midspan.telemetry import messages
 
 Attributes = dict[str, AttributeValue]
 
@@ -62,7 +63,7 @@ def of_stage(row: tuple[Any, ...]) -> Attributes:
         {
             names.SEQUENCE: sequence,
             names.STAGE: stage,
-            names.PROGRESS: progress or None,
+            names.PROGRESS: progress,
             names.STEP_INDEX: step,
             names.MESSAGE: message,
         }
@@ -126,21 +127,28 @@ def final(state: State) -> Attributes:
     found: Attributes = {names.OPERATION_STATUS: str(state.status)}
     if state.chunks is not None:
         found[names.CHUNK_COUNT] = state.chunks
-    if state.stage is not None and state.status is not Status.COMPLETED:
+    if state.status is not Status.COMPLETED and state.stage is not None:
         found[names.STAGE] = state.stage
     return found
 
 
 def final_own(state: State, begun_with: Mapping[str, object]) -> Attributes:
     """What a span of our own says at its end: what it did not begin with, usage as the server told it, the error."""
-    given = cast("Attributes", state.attributes or {})
-    found = {key: value for key, value in given.items() if key not in begun_with and value is not None}  # pyright: ignore[reportUnnecessaryComparison]
-    usage: dict[str, AttributeValue | None] = {
-        names.GEN_AI_INPUT_TOKENS: state.input_tokens,
-        names.GEN_AI_OUTPUT_TOKENS: state.output_tokens if state.tokens_reported else None,
-        names.GEN_AI_CACHED_TOKENS: state.cached_tokens,
-        names.GEN_AI_REASONING_TOKENS: state.reasoning_tokens,
-        names.GEN_AI_FIRST_CHUNK: state.time_to_first_chunk,
-        names.ERROR_TYPE: None if state.error is None else state.error.type,
-    }
-    return {**found, **_known(usage), **final(state)}
+    found = final(state)
+    for key, value in cast("Attributes", state.attributes or {}).items():
+        if key not in begun_with and value is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            found[key] = value
+    for key, count in (
+        (names.GEN_AI_INPUT_TOKENS, state.input_tokens),
+        (names.GEN_AI_OUTPUT_TOKENS, state.output_tokens if state.tokens_reported else None),
+        (names.GEN_AI_CACHED_TOKENS, state.cached_tokens),
+        (names.GEN_AI_REASONING_TOKENS, state.reasoning_tokens),
+        (names.GEN_AI_FIRST_CHUNK, state.time_to_first_chunk),
+    ):
+        if count is not None:
+            found[key] = count
+    if state.error is not None:
+        found[names.ERROR_TYPE] = state.error.type
+    if state.content is not None and state.content.capture.span:
+        found.update(messages.on_span(state, state.content))
+    return found

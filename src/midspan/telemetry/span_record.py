@@ -27,6 +27,7 @@ class SpanRecord:
         "context",
         "decided",
         "held_back",
+        "is_valid",
         "lock",
         "own",
         "ration",
@@ -34,13 +35,13 @@ class SpanRecord:
     )
 
     def __init__(self, context: Context) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.context: Context | None = context
         self.span: Span | None = None
         self.ration: Ration | None = None
         self.held_back: list[ProgressEvent] | None = None
-        self.begun_with: Attributes = {}
-        self.own = False
+        self.begun_with: Attributes | None = None
+        self.own = self.is_valid = False
         self.claimed = False
         self.decided = False
         self.closed = False

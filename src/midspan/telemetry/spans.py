@@ -59,11 +59,9 @@ class SpanRecorder:
     def on_update(self, state: State) -> None:
         """Tell how far the operation is, if it is this change's turn."""
         record = state.span
-        if isinstance(record, SpanRecord) and (self._events or self._queue is not None):
-            clock = self._registry.clock
-            if is_told(state, clock()):
-                with record.lock:
-                    self._tell(state, record, clock())
+        if is_told(state, state.updated_at) and isinstance(record, SpanRecord):
+            with record.lock:
+                self._tell(state, record, self._registry.clock())
 
     def on_end(self, state: State) -> None:
         """Write how it ended, and end the span if it is our own."""
@@ -76,27 +74,26 @@ class SpanRecorder:
     def attach(self, state: State) -> AbstractContextManager[object]:
         """Decides the operation's span if that is still open; makes it current inside the `with`. Raises nothing."""
         try:
-            if state.is_ended:
+            if state.ended_at is not None:
                 return _NOTHING
             record = _record_of(state)
             if record.claim():
                 self._decide(state, record, otel_context.get_current())
             span = record.span
-            if span is None or not record.own:
-                return _NOTHING
-            return _Current(span) if span.get_span_context().is_valid else _NOTHING
+            return _Current(span) if span is not None and record.own and record.is_valid else _NOTHING
         except Exception:
             failures.report("spans")
             return _NOTHING
 
     def _decide(self, state: State, record: SpanRecord, context: Context | None) -> None:
-        foreign = _call_span(context) if state.span_deferred else None
+        around = trace.get_current_span(context)
+        foreign = around if state.span_deferred and _is_of_a_call(around) else None
         if foreign is None and state.span_id is not None:
             if not record.place(None, own=False):
                 self._finish(state, record)
             return
         span = self._start(state, record, context) if foreign is None else foreign
-        self._bind(state, span, context, own=foreign is None)
+        record.is_valid = self._bind(state, span, around if foreign is None else None)
         if foreign is not None and span.is_recording():
             span.set_attributes(span_attributes.identity(state))
         if not record.place(span, own=foreign is None):
@@ -104,47 +101,51 @@ class SpanRecorder:
 
     def _start(self, state: State, record: SpanRecord, context: Context | None) -> Span:
         record.begun_with = span_attributes.at_creation(state)
-        return self._get_tracer().start_span(
+        return (self._tracer or self._get_tracer()).start_span(
             span_attributes.span_name(state),
-            context=self._parent(state, context),
+            context=context if state.parent_id is None else self._parent(state.parent_id, context),
             kind=SpanKind.CLIENT if state.span_deferred else SpanKind.INTERNAL,
             attributes=record.begun_with,
             start_time=nanoseconds(state.created_at),
         )
 
     def _get_tracer(self) -> trace.Tracer:
-        if self._tracer is None:
-            self._tracer = trace.get_tracer(names.SCOPE, package_version(), self._provider)
+        self._tracer = trace.get_tracer(names.SCOPE, package_version(), self._provider)
         return self._tracer
 
-    def _parent(self, state: State, context: Context | None) -> Context | None:
+    def _parent(self, parent_id: str, context: Context | None) -> Context | None:
         """The context given; in a thread of its own, where none is, the span of the operation's parent."""
-        if state.parent_id is None or trace.get_current_span(context).get_span_context().is_valid:
+        if trace.get_current_span(context).get_span_context().is_valid:
             return context
-        parent = self._registry.state(state.parent_id)
+        parent = self._registry.state(parent_id)
         record = None if parent is None else parent.span
         if not isinstance(record, SpanRecord) or record.span is None:
             return context
         return trace.set_span_in_context(record.span, context)
 
-    def _bind(self, state: State, span: Span, context: Context | None, own: bool) -> None:
+    def _bind(self, state: State, span: Span, around: Span | None) -> bool:
+        """Note the operation's span; False for one that is none. `around` is the one that it was started in."""
         found = span.get_span_context()
-        around = trace.get_current_span(context).get_span_context()
+        if not found.is_valid:
+            return False
+        span_id = found.span_id
         # Without an SDK a new span is the one around it again: that is nobody's own.
-        if found.is_valid and not (own and found.span_id == around.span_id):
-            trace_id = trace.format_trace_id(found.trace_id)
-            sampled = found.trace_flags.sampled
-            self._registry.bind_span(state, trace_id, trace.format_span_id(found.span_id), sampled)
+        if around is None or span_id != around.get_span_context().span_id:
+            self._registry.bind_span(state, f"{found.trace_id:032x}", f"{span_id:016x}", found.trace_flags.sampled)
+        return True
 
     def _finish(self, state: State, record: SpanRecord) -> None:
         span, record.span = record.span, None
         at = state.ended_at or self._registry.clock()
-        if span is not None and span.is_recording():
-            given = span_attributes.final_own(state, record.begun_with) if record.own else span_attributes.final(state)
+        is_recording = span is not None and span.is_recording()
+        if span is not None and is_recording:
+            # Taken out: the operation still waits to be counted, and what waits is in the way of the calls meanwhile.
+            begun_with, record.begun_with = record.begun_with or {}, None
+            given = span_attributes.final_own(state, begun_with) if record.own else span_attributes.final(state)
             span.set_attributes(given)
         if is_told(state, at):
             self._tell_end(state, record, span, at)
-        if span is not None and record.own and span.is_recording():
+        if span is not None and is_recording and record.own:
             _end(span, state, at)
 
     def _tell(self, state: State, record: SpanRecord, now: float) -> None:
@@ -189,16 +190,13 @@ def _record_of(state: State) -> SpanRecord:
     return record
 
 
-def _call_span(context: Context | None) -> Span | None:
-    """The current span, if another tool has made it for an LLM call and it is still open."""
-    span = trace.get_current_span(context)
-    if not span.is_recording():
-        return None
+def _is_of_a_call(span: Span) -> bool:
+    """True for a span that another tool has made for an LLM call, and that is still open."""
+    if span is trace.INVALID_SPAN or not span.is_recording():
+        return False
     # Not in the API: spans of the SDK have it, and those of others may not.
     attributes = getattr(span, "attributes", None)
-    if not isinstance(attributes, Mapping):
-        return None
-    return span if genai.is_call(cast("Mapping[str, object]", attributes)) else None
+    return isinstance(attributes, Mapping) and genai.is_call(cast("Mapping[str, object]", attributes))
 
 
 class _Current(AbstractContextManager[None]):

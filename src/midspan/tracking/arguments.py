@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from midspan.core.bounds import MAX_TIME, moment
+from midspan.core.text import MAX_NAME, clean
 
 _ids: list[str] = []
 # A forked child must not give out what its parent has in store.
@@ -30,6 +31,11 @@ def text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
     return str.__str__(value)
+
+
+def word(value: str | None) -> str | None:
+    """A short text that any surface can show, or None."""
+    return None if value is None else clean(str(value), MAX_NAME)
 
 
 def whole(name: str, value: object) -> int:

@@ -7,7 +7,7 @@ from time import monotonic
 
 
 class SteadyClock:
-    """Calls give Unix seconds: the wall clock of the moment it was made, plus monotonic time since then.
+    """`now()` gives Unix seconds: the wall clock of the moment it was made, plus monotonic time since then.
 
     A corrected system clock therefore bends no duration; a process that was suspended is anchored anew.
     """
@@ -19,12 +19,13 @@ class SteadyClock:
     def __init__(self) -> None:
         self._offset = time.time() - monotonic()
 
-    def __call__(self) -> float:
+    def now(self) -> float:
+        """Unix seconds."""
         return monotonic() + self._offset
 
     def correct(self) -> None:
         """Anchor anew when the wall clock has gone ahead by more than 5 s, as after a suspended laptop."""
-        ahead = time.time() - self()
+        ahead = time.time() - self.now()
         if ahead > self.DRIFT_ALLOWED:
             self._offset += ahead
 

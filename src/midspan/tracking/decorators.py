@@ -28,7 +28,7 @@ LLM_PARAMETERS = (
     "frequency_penalty",
     "presence_penalty",
 )
-"""Arguments of an LLM function that are captured under their `gen_ai.request.*` names; never a prompt."""
+"""Arguments of an LLM function that are captured under their `gen_ai.request.*` names; a prompt is none of them."""
 
 
 @overload
@@ -61,7 +61,7 @@ def track_progress(
     function's own by default; `deadline` (seconds from the call, or a datetime) and `stall_after` (seconds) are as in
     `ProgressTracker`. Raises TypeError for a wrong type, when decorating.
     """
-    options = _checked(total_steps, name, deadline, stall_after, metadata)
+    options = checked_options(total_steps, name, deadline, stall_after, metadata)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         return tracked(function, _recipe(function, operation_type, name, total_steps, options))
@@ -95,9 +95,10 @@ def track_llm_progress(
     """As `track_progress`, for functions that call an LLM (seed S0-21).
 
     The arguments (or their defaults) named `model` and `provider` become the operation's; those in `LLM_PARAMETERS`
-    become metadata and `gen_ai.request.*` attributes of its span. Nothing else of the arguments is kept.
+    become metadata and `gen_ai.request.*` attributes of its span. Nothing else of the arguments is kept, but for a
+    preview of `prompt` where the application has asked for content.
     """
-    options = _checked(total_steps, name, deadline, stall_after, metadata)
+    options = checked_options(total_steps, name, deadline, stall_after, metadata)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         read = _llm_reader(function, options.get("metadata", {}))
@@ -155,7 +156,7 @@ def progress(
     Operations inside, such as nested `@progress` calls, count as parts of this one as long as it reports no progress
     of its own; `expect_children` (a number, or a function of the call's arguments) says how many there will be.
     """
-    options = _checked(None, name, deadline, stall_after, metadata)
+    options = checked_options(None, name, deadline, stall_after, metadata)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         read = _children_reader(expect_children)
@@ -178,7 +179,7 @@ def _decorator(decorate: Callable[[Callable[..., Any]], Callable[..., Any]]) -> 
     return apply
 
 
-def _checked(
+def checked_options(
     total_steps: int | None,
     name: str | None,
     deadline: float | datetime | None,
@@ -246,5 +247,6 @@ def _llm_options(given: Mapping[str, Any], metadata: Mapping[str, Any]) -> Mappi
     captured = {name: given[name] for name in LLM_PARAMETERS if isinstance(given.get(name), (int, float))}
     options: dict[str, Any] = {name: given[name] for name in ("model", "provider") if isinstance(given.get(name), str)}
     options["metadata"] = {**captured, **metadata}
+    options["prompt"] = given.get("prompt")
     options["attributes"] = {f"gen_ai.request.{name}": value for name, value in captured.items()}
     return options

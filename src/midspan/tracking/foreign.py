@@ -47,7 +47,7 @@ class SpanClaims:
     """Span ids that somebody has answered for, the newest 10,000: nobody makes a second operation of one."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._order: deque[int] = deque()
         self._claimed: set[int] = set()
 
@@ -64,4 +64,4 @@ class SpanClaims:
 
     def forked(self) -> None:
         """In a forked child, where another thread may have held the lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 
-from midspan.core import transitions
+from midspan.core import names, transitions
+from midspan.core.content import NO_CAPTURE, Capture, Content, Piece, Prompt
 from midspan.core.failures import logger
 from midspan.core.failures import report as report_failure
 from midspan.core.operation import ErrorInfo, Stage, Status
 from midspan.core.state import Counts, State
-from midspan.core.text import MAX_NAME, clean
+from midspan.core.text import MAX_NAME, clean, clean_attributes
 from midspan.tracking.activation import current_tracker
 from midspan.tracking.arguments import new_id
+from midspan.tracking.errors import error_info
 from midspan.tracking.foreign import current_call, last_call
-from midspan.tracking.outcome import Outcome, error_info, outcome_of
+from midspan.tracking.outcome import Outcome, outcome_of
 from midspan.tracking.switches import suppressed
 from midspan.tracking.tracker import ProgressRegistry, ProgressTracker, get_progress_registry
 
 __all__ = [
+    "CallKind",
     "CallTracker",
+    "Capture",
+    "Content",
     "Counts",
     "Outcome",
+    "Piece",
+    "Prompt",
     "Stage",
     "abandoned",
     "attached",
+    "capture",
     "current_call",
     "error_info",
     "logger",
@@ -33,6 +42,11 @@ __all__ = [
     "start_call",
     "suppressed",
 ]
+
+
+TOO_MANY_REQUESTS = "429"
+RATE_LIMIT, RETRY = "rate_limit", "retry"
+"""What a call waits for between two attempts."""
 
 
 class CallTracker(ProgressTracker):
@@ -45,7 +59,8 @@ class CallTracker(ProgressTracker):
     @classmethod
     def of_call(cls, registry: ProgressRegistry, state: State) -> CallTracker:
         """The tracker of a call whose state is about to be registered."""
-        tracker = cls.of(registry, state)
+        tracker = cls.__new__(cls)
+        tracker._registry, tracker._state, tracker._entered = registry, state, None
         tracker.counts = state.counts = Counts()
         return tracker
 
@@ -61,30 +76,79 @@ class CallTracker(ProgressTracker):
         cached: int | None = None,
     ) -> None:
         """Token usage as the server reported it; it replaces every estimate."""
-        self.apply(lambda state, _: transitions.record_usage(state, input, output, reasoning, cached))
+        state, registry = self._state, self._registry
+        dropped = state.dropped
+        with state.lock:
+            change = transitions.record_usage(state, input, output, reasoning, cached)
+        if state.dropped != dropped:
+            self._warn_once()
+        if change and registry.eager:
+            registry.publish(state, change)
 
     def set_attributes(self, attributes: Mapping[str, object]) -> None:
         """More attributes for the operation's span, written when it ends."""
-        self.state.attributes = {**(self.state.attributes or {}), **attributes}
+        state = self._state
+        state.attributes = {**(state.attributes or {}), **clean_attributes(attributes)}
+
+    def keep(self, content: Content) -> None:
+        """Follow the call's content: its preview is shown, and more of it where that was asked for."""
+        self.state.content, self.state.preview = content, content.preview()
 
     def retrying(self, attempt: int, error_type: str | None = None) -> None:
-        """Attempt number `attempt` of the same call begins; the one before failed with `error_type`."""
+        """Attempt number `attempt` of the same call is sent; the one before failed with `error_type`."""
         self.registry.statistics.attempt(self.state, error_type or "unknown")
-        self.apply(lambda state, now: transitions.retry(state, now, attempt, Stage.RETRYING))
+        self.apply(lambda state, now: transitions.retry(state, now, attempt))
+
+    def wait_to_retry(self, seconds: float, error_type: str | None = None) -> None:
+        """The SDK sleeps for `seconds` before its next attempt, because this one failed with `error_type`."""
+        waiting_for = RATE_LIMIT if error_type == TOO_MANY_REQUESTS else RETRY
+        self.apply(lambda state, now: transitions.wait_to_retry(state, now, seconds, waiting_for))
 
     def fail_as(self, error_type: str, message: str | None) -> None:
-        """End as failed with an error that the server reported: a low-cardinality type, and a message."""
-        error = ErrorInfo(type=clean(error_type, MAX_NAME), message=None if message is None else clean(message))
+        """End as failed with an error that the server reported: a low-cardinality type, and a message.
+
+        The message may repeat the prompt: it is kept where content is.
+        """
+        told = clean(message) if message is not None and self.registry.capture.preview else None
+        error = ErrorInfo(type=clean(error_type, MAX_NAME), message=told)
         self.registry.end(self.state, Status.FAILED, error=error)
 
 
+def capture() -> Capture | None:
+    """Where the content of calls goes; None where nobody has asked for it."""
+    wanted = get_progress_registry().capture
+    return None if wanted is NO_CAPTURE else wanted
+
+
+class CallKind:
+    """What the calls to one model of one server have in common. Made once, and read by each: they share its attributes.
+
+    `attributes` are further span attributes named by OpenTelemetry; those without a value are left out.
+    """
+
+    __slots__ = ("attributes", "model", "operation", "operation_type", "provider")
+
+    def __init__(
+        self,
+        operation: str,
+        provider: str,
+        model: str | None = None,
+        operation_type: str = "llm_request",
+        attributes: Mapping[str, object] | None = None,
+    ) -> None:
+        self.operation = operation
+        self.operation_type = operation_type
+        self.provider = provider
+        self.model = None if model is None else clean(model, MAX_NAME)
+        named = {names.GEN_AI_OPERATION: operation, names.GEN_AI_PROVIDER: provider, names.GEN_AI_MODEL: model}
+        known = {name: value for name, value in {**named, **(attributes or {})}.items() if value is not None}
+        self.attributes: Mapping[str, object] = MappingProxyType(clean_attributes(known))
+
+
 def start_call(
+    kind: CallKind,
     *,
-    operation: str,
-    provider: str,
-    model: str | None,
-    stream: bool,
-    operation_type: str = "llm_request",
+    stream: bool = False,
     max_tokens: int | None = None,
     timeout: float | None = None,
     attributes: Mapping[str, object] | None = None,
@@ -99,15 +163,20 @@ def start_call(
     # The span of another tool for this very call may have begun its operation already.
     begun = None
     if registry.foreign is not None:
-        begun = registry.foreign.take(operation_type)
+        begun = registry.foreign.take(kind.operation_type)
         last_call.set(now)
-    state = State(new_id(), operation_type, operation, now) if begun is None else begun
     if begun is None:
+        state = State(new_id(), kind.operation_type, kind.operation, now)
         state.parent_id = registry.around(current_tracker.get())
-    state.provider, state.model = provider, None if model is None else clean(model, MAX_NAME)
-    state.stall_after = registry.stall_limit(operation_type) if stream or timeout is None else timeout
-    state.max_tokens = max_tokens if stream else None
-    state.attributes, state.span_deferred = attributes, True
+    else:
+        state = begun
+    state.provider, state.model, state.span_deferred = kind.provider, kind.model, True
+    state.stall_after = registry.stall_limit(kind.operation_type) if stream or timeout is None else timeout
+    state.attributes = kind.attributes
+    if stream:
+        state.max_tokens = max_tokens
+    if stream or attributes or max_tokens is not None:
+        state.attributes = {**kind.attributes, **_asked(stream, max_tokens, attributes or {})}
     with state.lock:
         transitions.enter_stage(state, now, Stage.SENDING_REQUEST)
     tracker = CallTracker.of_call(registry, state)
@@ -116,6 +185,16 @@ def start_call(
     else:
         registry.publish(state, transitions.LOUD)
     return tracker
+
+
+def _asked(stream: bool, max_tokens: int | None, attributes: Mapping[str, object]) -> Mapping[str, object]:
+    """What this one call asks for beside its model."""
+    asked = dict(attributes)
+    if stream:
+        asked[names.GEN_AI_STREAM] = True
+    if max_tokens is not None:
+        asked[names.GEN_AI_MAX_TOKENS] = max_tokens
+    return clean_attributes(asked)
 
 
 def attached(tracker: ProgressTracker) -> AbstractContextManager[object]:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import msgspec
 
 from midspan.core.operation import ErrorInfo, Status
-from midspan.core.text import MAX_NAME, clean, described
+from midspan.core.text import clean, described
+from midspan.tracking.errors import error_info
 
 MAX_RESULT_BYTES = 64 * 1024
 _CANCELLATIONS = (asyncio.CancelledError, concurrent.futures.CancelledError)
@@ -23,8 +24,11 @@ class Outcome(NamedTuple):
     error: ErrorInfo | None = None
 
 
-def outcome_of(error: BaseException | None) -> Outcome:
-    """No exception completes, an Exception fails, and anything else (cancellation, interrupt, exit) cancels."""
+def outcome_of(error: BaseException | None, in_full: bool = False) -> Outcome:
+    """No exception completes, an Exception fails, and anything else (cancellation, interrupt, exit) cancels.
+
+    `in_full`: see `error_info`.
+    """
     if error is None:
         return Outcome(Status.COMPLETED)
     if isinstance(error, _CANCELLATIONS):
@@ -35,33 +39,22 @@ def outcome_of(error: BaseException | None) -> Outcome:
         return Outcome(Status.CANCELLED, "interrupted")
     if not isinstance(error, Exception):
         return Outcome(Status.CANCELLED, type(error).__name__)
-    return Outcome(Status.FAILED, None, error_info(error))
+    return Outcome(Status.FAILED, None, error_info(error, in_full))
 
 
-def error_info(error: BaseException | str) -> ErrorInfo:
-    """`error.type` as the conventions want it (module and qualified name, builtins bare), and the first line."""
-    if not isinstance(error, BaseException):
-        return ErrorInfo(type="error", message=clean(described(error)))
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    lines = _printed(error).splitlines()
-    return ErrorInfo(type=clean(name, MAX_NAME), message=clean(lines[0]) if lines else None)
-
-
-def kept_result(result: object) -> object:
-    """The result as plain JSON values, or its shortened repr when it is no JSON or larger than 64 KiB."""
+def plain_result(result: object) -> object:
+    """The result as plain JSON values; None when it is no JSON or larger than 64 KiB."""
     try:
         encoded = msgspec.json.encode(result)
         plain = msgspec.json.decode(encoded) if len(encoded) <= MAX_RESULT_BYTES else None
         # Kept as msgpack, which has no numbers of more than 64 bits.
         msgspec.msgpack.encode(plain)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return clean(described(result))
+        return None
+    return plain
+
+
+def kept_result(result: object) -> object:
+    """The result as plain JSON values, or its shortened repr when it is no JSON or larger than 64 KiB."""
+    plain = plain_result(result)
     return clean(described(result)) if plain is None else plain
-
-
-def _printed(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # the application's own
-        return ""

@@ -8,14 +8,16 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapp
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from midspan.core import failures
-from midspan.tracking.outcome import outcome_of
+from midspan.core.text import clean
+from midspan.tracking.outcome import kept_result, outcome_of
 from midspan.tracking.switches import suppressed
 from midspan.tracking.tracker import ProgressRegistry, ProgressTracker
 
 COMPONENT = "decorator"
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +36,20 @@ class Recipe:
             options = dict(self.options)
             if self.read is not None:
                 options.update(self.read(*args, **kwargs))
-            attributes = options.pop("attributes", None)
+            attributes, prompt = options.pop("attributes", None), options.pop("prompt", None)
             if suppressed():
                 options["registry"] = ProgressRegistry()
             tracker = ProgressTracker(None, str(self.operation_type), self.total_steps, name=self.name, **options)
             tracker.state.attributes = attributes
+            if isinstance(prompt, str) and tracker.registry.capture.preview:
+                tracker.state.preview = clean(prompt)
             return tracker
         except Exception:
             failures.report(COMPONENT)
             return None
 
 
-class Run(AbstractContextManager[None]):
+class Run(AbstractContextManager["Run"]):
     """Makes a tracker current inside `with`, and ends its operation the way that the body is left."""
 
     __slots__ = ("_active", "tracker")
@@ -54,9 +58,9 @@ class Run(AbstractContextManager[None]):
         self.tracker = tracker
         self._active: AbstractContextManager[object] | None = None
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         if self.tracker is None:
-            return
+            return self
         try:
             # Once only: the last resume may be the garbage collector's, where no lock must be taken.
             if self.tracker.state.started_at is None:
@@ -66,6 +70,7 @@ class Run(AbstractContextManager[None]):
             self._active = active
         except Exception:
             failures.report(COMPONENT)
+        return self
 
     def __exit__(
         self,
@@ -81,6 +86,16 @@ class Run(AbstractContextManager[None]):
                 self.left(self.tracker, error)
         except Exception:
             failures.report(COMPONENT)
+
+    def returned(self, value: R) -> R:
+        """The body returns this; it is kept where the application has asked for content."""
+        try:
+            tracker = self.tracker
+            if tracker is not None and tracker.registry.capture.preview and value is not None:
+                tracker.state.result = kept_result(value)
+        except Exception:
+            failures.report(COMPONENT)
+        return value
 
     def left(self, tracker: ProgressTracker, error: BaseException | None) -> None:
         """The body was left; `error` is what it raised."""
@@ -99,6 +114,8 @@ class Resumes(Run):
     def left(self, tracker: ProgressTracker, error: BaseException | None) -> None:
         if error is None:
             return
+        if isinstance(error, StopIteration):
+            self.returned(error.value)
         ended = None if isinstance(error, (StopIteration, StopAsyncIteration)) else error
         if not self.closing:
             tracker.end_with(ended)
@@ -121,8 +138,8 @@ def tracked(fn: Callable[..., Any], recipe: Recipe) -> Callable[..., Any]:
 def _function(fn: Callable[..., Any], recipe: Recipe) -> Callable[..., Any]:
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
-        with Run(recipe.open(args, kwargs)):
-            return fn(*args, **kwargs)
+        with Run(recipe.open(args, kwargs)) as run:
+            return run.returned(fn(*args, **kwargs))
 
     return call
 
@@ -130,8 +147,8 @@ def _function(fn: Callable[..., Any], recipe: Recipe) -> Callable[..., Any]:
 def _coroutine(fn: Callable[..., Coroutine[Any, Any, Any]], recipe: Recipe) -> Callable[..., Any]:
     @functools.wraps(fn)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        with Run(recipe.open(args, kwargs)):
-            return await fn(*args, **kwargs)
+        with Run(recipe.open(args, kwargs)) as run:
+            return run.returned(await fn(*args, **kwargs))
 
     return call
 

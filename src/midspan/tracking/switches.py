@@ -11,7 +11,8 @@ from opentelemetry import context as otel_context
 
 # What `suppress_instrumentation()` sets, the second one by the SDK's own exporters too. Asking
 # `opentelemetry.instrumentation.utils` would cost its import, some 25 ms, in every process.
-_SUPPRESSING = ("suppress_instrumentation", getattr(otel_context, "_SUPPRESS_INSTRUMENTATION_KEY", ""))
+_SUPPRESSING = "suppress_instrumentation"
+_SUPPRESSING_SDK: str = getattr(otel_context, "_SUPPRESS_INSTRUMENTATION_KEY", "")
 
 _blocked: ContextVar[bool] = ContextVar("midspan_disabled", default=False)
 _clients: WeakSet[object] = WeakSet()
@@ -37,6 +38,6 @@ def suppressed(client: object | None = None) -> bool:
     if _blocked.get():
         return True
     around = otel_context.get_current()
-    if around and any(around.get(key) for key in _SUPPRESSING):
+    if around and (around.get(_SUPPRESSING) or around.get(_SUPPRESSING_SDK)):
         return True
     return bool(_clients) and client is not None and client in _clients

@@ -18,9 +18,9 @@ EVENTS = "__midspan_events__"
 def as_tool(fn: Callable[..., Any], recipe: Recipe) -> Callable[..., Any]:
     """`fn` as a plain (or coroutine) function if it is an (async) generator function; else `fn`, tracked."""
     if inspect.isasyncgenfunction(fn):
-        return _async_tool(fn, tracked(_async_events(fn), recipe))
+        return _async_tool(fn, tracked(reporting_async(fn), recipe))
     if inspect.isgeneratorfunction(fn):
-        return _tool(fn, tracked(_events(fn), recipe))
+        return _tool(fn, tracked(reporting(fn), recipe))
     return tracked(fn, recipe)
 
 
@@ -63,7 +63,9 @@ def _async_tool(fn: Callable[..., Any], events: Callable[..., AsyncGenerator[Pro
     return call
 
 
-def _events(fn: Callable[..., Generator[Any, None, Any]]) -> Callable[..., Generator[ProgressEvent, None, Any]]:
+def reporting(fn: Callable[..., Generator[Any, None, Any]]) -> Callable[..., Generator[ProgressEvent, None, Any]]:
+    """A generator function whose yields have been written to the current tracker, and are events."""
+
     def events(*args: Any, **kwargs: Any) -> Generator[ProgressEvent, None, Any]:
         report = Reporter(get_progress_tracker())
         with closing(fn(*args, **kwargs)) as steps:
@@ -77,7 +79,9 @@ def _events(fn: Callable[..., Generator[Any, None, Any]]) -> Callable[..., Gener
     return events
 
 
-def _async_events(fn: Callable[..., AsyncGenerator[Any]]) -> Callable[..., AsyncGenerator[ProgressEvent]]:
+def reporting_async(fn: Callable[..., AsyncGenerator[Any]]) -> Callable[..., AsyncGenerator[ProgressEvent]]:
+    """As `reporting`, for an async generator function."""
+
     async def events(*args: Any, **kwargs: Any) -> AsyncGenerator[ProgressEvent]:
         report = Reporter(get_progress_tracker())
         async with aclosing(fn(*args, **kwargs)) as steps:

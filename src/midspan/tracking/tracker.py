@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVarTuple
 from uuid import uuid4
 
 from midspan.core import failures, transitions
 from midspan.core.bounds import amount, whole_count
-from midspan.core.operation import Operation, Status
+from midspan.core.content import NO_CAPTURE
+from midspan.core.operation import Operation, Stage, Status
 from midspan.core.registry import AlreadyRunningError, Registry
 from midspan.core.retention import Limits
 from midspan.core.snapshot import revive, snapshot
@@ -26,10 +27,15 @@ from midspan.core.transitions import LOUD
 from midspan.core.transitions import update as transition_update
 from midspan.tracking.activation import Activation, current_tracker
 from midspan.tracking.arguments import deadline as read_deadline
-from midspan.tracking.arguments import new_id, number, text, whole
+from midspan.tracking.arguments import new_id, number, text, whole, word
 from midspan.tracking.clock import steady_clock
+from midspan.tracking.errors import error_info
 from midspan.tracking.foreign import ForeignSpans, SpanClaims
-from midspan.tracking.outcome import Outcome, error_info, kept_result, outcome_of
+from midspan.tracking.outcome import Outcome, kept_result, outcome_of
+
+Given = TypeVarTuple("Given")
+Kind = type[BaseException] | None
+_COMPLETED = Outcome(Status.COMPLETED)
 
 
 class ProgressTracker:
@@ -64,7 +70,7 @@ class ProgressTracker:
         registry: ProgressRegistry | None = None,
     ) -> None:
         registry = self._registry = get_progress_registry() if registry is None else registry
-        self._entered: list[AbstractContextManager[object]] = []
+        self._entered: list[AbstractContextManager[object]] | None = None
         kind = str(text("operation_type", operation_type))
         title = kind if name is None else text("name", name)
         steps = None if total_steps is None else whole_count(whole("total_steps", total_steps))
@@ -84,7 +90,7 @@ class ProgressTracker:
             kind = clean(kind, MAX_NAME)
             state = State(operation_id or new_id(), kind, clean(title, MAX_NAME), now)
             state.total_steps, state.total = steps, items
-            state.unit, state.provider, state.model = _word(unit), _word(provider), _word(model)
+            state.unit, state.provider, state.model = word(unit), word(provider), word(model)
             state.parent_id = _parent_id(parent, registry)
             state.expected_children, state.weight = children, 1.0 if share is None else share
             state.deadline_at = read_deadline(deadline, now)
@@ -107,7 +113,7 @@ class ProgressTracker:
     def of(cls, registry: ProgressRegistry, state: State) -> Self:
         """A handle to an operation that is registered already."""
         tracker = cls.__new__(cls)
-        tracker._registry, tracker._state, tracker._entered = registry, state, []
+        tracker._registry, tracker._state, tracker._entered = registry, state, None
         return tracker
 
     # --- reading ------------------------------------------------------------------------------
@@ -125,12 +131,15 @@ class ProgressTracker:
     @property
     def is_ended(self) -> bool:
         """True once the operation has ended."""
-        return self._state.is_ended
+        return self._state.ended_at is not None
 
     @property
     def cancel_requested(self) -> bool:
-        """True once somebody has asked for a cancellation; a cooperative operation looks now and then."""
-        return self._state.cancel_requested_at is not None
+        """True once somebody has asked for a cancellation. Looking is what makes an operation cooperative."""
+        state = self._state
+        if state.cancel_mode == "none":
+            state.cancel_mode = "cooperative"
+        return state.cancel_requested_at is not None
 
     @property
     def registry(self) -> ProgressRegistry:
@@ -189,12 +198,13 @@ class ProgressTracker:
     def advance(self, n: float = 1, *, outcome: str | None = None) -> None:
         """Count `n` more items as done; `outcome` says how they ended: succeeded, failed or cancelled."""
         items = number("n", n)
-        self.apply(lambda state, now: transitions.advance(state, now, items, outcome))
+        self.apply(transitions.advance, items, outcome)
 
     def enter_stage(self, stage: str, message: str | None = None) -> None:
         """Enter a stage (a standard `Stage` or any string), leaving the one before."""
-        text("stage", stage)
-        self.apply(lambda state, now: transitions.enter_stage(state, now, stage, message))
+        if stage.__class__ is not Stage:
+            text("stage", stage)
+        self.apply(transitions.enter_stage, stage, message)
 
     def start(self) -> None:
         """pending → running; the first update does the same."""
@@ -203,6 +213,8 @@ class ProgressTracker:
     def set_total(self, total: float | None, unit: str | None = None) -> None:
         """Say how many items there are in all (None: unknown), and what one is called."""
         items = None if total is None else number("total", total)
+        if unit is not None:
+            text("unit", unit)
         self.apply(lambda state, _: transitions.set_total(state, items, unit))
 
     def _set_total_steps(self, total_steps: int) -> None:
@@ -212,18 +224,21 @@ class ProgressTracker:
         """Ask for a cancellation; `cancel_requested` tells the operation."""
         self.apply(transitions.request_cancel)
 
-    def apply(self, transition: transitions.Transition) -> None:
-        """Change the state under its lock and tell who must know at once: the one write path."""
-        state = self._state
+    def apply(self, transition: Callable[[State, float, *Given], int], *given: *Given) -> None:
+        """Change the state under its lock and tell who must know at once: the one write path.
+
+        The transition gets the state, the time in Unix seconds, and what is `given`.
+        """
+        state, registry = self._state, self._registry
         try:
-            now = self._registry.clock()
+            now = registry.clock()
             dropped = state.dropped
             with state.lock:
-                change = transition(state, now)
+                change = transition(state, now, *given)
             if state.dropped != dropped:
                 self._warn_once()
-            if change == LOUD or (change and self._registry.eager):
-                self._registry.publish(state, change)
+            if change == LOUD or (change and registry.eager):
+                registry.publish(state, change)
         except Exception:
             failures.report("tracker")
 
@@ -240,19 +255,20 @@ class ProgressTracker:
 
     def complete(self, message: str | None = None, result: object = None) -> None:
         """End as completed, with progress 1.0 unless its item counts say otherwise (seed S0-30)."""
-        self._end(lambda: Outcome(Status.COMPLETED), message, result)
+        self._end(lambda: _COMPLETED, message, result)
 
     def fail(self, error: BaseException | str = "failed", message: str | None = None) -> None:
         """End as failed. The error's type and first line are kept, never its traceback."""
-        self._end(lambda: Outcome(Status.FAILED, None, error_info(error)), message)
+        self._end(lambda: Outcome(Status.FAILED, None, error_info(error, self._registry.capture.preview)), message)
 
     def cancel(self, reason: str | None = None) -> None:
-        """End as cancelled: that is not a failure."""
-        self._end(lambda: Outcome(Status.CANCELLED, None if reason is None else clean(str(reason))))
+        """End as cancelled: that is not a failure. The reason is by default that of the request to cancel, if any."""
+        known = self._state.cancel_reason
+        self._end(lambda: Outcome(Status.CANCELLED, known if reason is None else clean(str(reason))))
 
     def end_with(self, error: BaseException | None) -> None:
         """End as the way a body of code was left says: completed, failed or cancelled."""
-        self._end(lambda: outcome_of(error))
+        self._end(lambda: outcome_of(error, self._registry.capture.preview))
 
     def _end(self, find: Callable[[], Outcome], message: str | None = None, result: object = None) -> None:
         try:
@@ -274,17 +290,14 @@ class ProgressTracker:
         try:
             activation = self.activate()
             activation.__enter__()
+            if self._entered is None:
+                self._entered = []
             self._entered.append(activation)
         except Exception:
             failures.report("tracker")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: Kind, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             if self._entered:
                 self._entered.pop().__exit__(kind, error, trace)
@@ -296,21 +309,12 @@ class ProgressTracker:
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: Kind, error: BaseException | None, trace: TracebackType | None) -> None:
         self.__exit__(kind, error, trace)
 
     def __repr__(self) -> str:
         state = self._state
         return f"<ProgressTracker {state.operation_id} {state.name} {state.status}>"
-
-
-def _word(value: str | None) -> str | None:
-    return None if value is None else clean(str(value), MAX_NAME)
 
 
 def _parent_id(parent: ProgressTracker | str | None, registry: ProgressRegistry) -> str | None:
@@ -330,13 +334,14 @@ class ProgressRegistry(Registry):
     def __init__(
         self,
         *,
-        clock: Callable[[], float] = steady_clock,
+        clock: Callable[[], float] = steady_clock.now,
         limits: Limits | None = None,
         stall_after: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(clock=clock, limits=limits, stall_after=stall_after)
         self.attach: Callable[[State], AbstractContextManager[object]] = no_span
         self.foreign: ForeignSpans | None = None
+        self.capture = NO_CAPTURE
         self.span_claims = SpanClaims()
 
     def create_tracker(

@@ -1,0 +1,167 @@
+"""Answers that are plain generators: one operation each, from the call to its ending, and the same items."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from collections.abc import Callable, Iterator
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any
+
+import pytest
+
+import midspan_instrumentation as instrumentation
+from midspan.core.content import NO_CAPTURE, Capture
+from midspan.core.operation import Operation
+from midspan.testing import Captured, capture
+from midspan.tracking.tracker import get_progress_registry
+from midspan_instrumentation._call import wrap_call
+from midspan_instrumentation._patch import Patch
+from tests.fakes.generator_sdk import PROVIDER, Client, Refused
+from tests.fakes.openai_calls import MESSAGES
+from tests.fakes.openai_server import CONTENT, FakeOpenAI
+
+GIVEN: Any = {"messages": MESSAGES, "stream": True}
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def sdk(server: FakeOpenAI) -> Client:
+    return Client(server.base_url)
+
+
+@pytest.fixture
+def seen() -> Iterator[Captured]:
+    """The SDK's targets are wrapped, and so is the transport."""
+    patches = [Patch(each.module, each.qualname, wrap_call(PROVIDER, each)) for each in PROVIDER.targets]
+    instrumentation.apply(["openai"])
+    for patch in patches:
+        patch.install()
+    try:
+        with capture() as captured:
+            yield captured
+    finally:
+        for patch in patches:
+            patch.remove()
+        instrumentation.undo()
+
+
+def the_operation(seen: Captured) -> Operation:
+    (operation,) = seen.operations
+    assert get_progress_registry().running() == []
+    return operation
+
+
+def told(operation: Operation) -> tuple[Any, ...]:
+    return operation.status, operation.status_reason, operation.chunks
+
+
+def stages(operation: Operation) -> list[str | None]:
+    return [event.stage for event in operation.history if event.type == "stage"]
+
+
+def text_of(chunks: list[Any]) -> str:
+    return "".join(getattr(chunk.choices[0].delta, "content", "") for chunk in chunks)
+
+
+STREAMED = ["sending_request", "waiting_first_chunk", "streaming_response", "processing_response"]
+
+
+@pytest.mark.parametrize("name", ["chat", "ask"])
+def test_a_generator_is_followed_to_its_end(name: str, sdk: Client, seen: Captured) -> None:
+    answer = getattr(sdk, name)(model="ok", **GIVEN)
+    assert type(answer) is GeneratorType
+    assert text_of(list(answer)) == "".join(CONTENT)
+    operation = the_operation(seen)
+    assert told(operation) == ("completed", None, 5)
+    assert stages(operation) == STREAMED
+    assert operation.bytes
+
+
+def test_what_is_no_generator_is_answered_as_ever(sdk: Client, seen: Captured) -> None:
+    assert sdk.ask(model="ok", messages=MESSAGES).choices[0].message.content == "".join(CONTENT)
+    assert told(the_operation(seen)) == ("completed", None, None)
+
+
+async def iterated(sdk: Client, name: str, model: str = "ok") -> list[Any]:
+    answer = getattr(sdk, name)(model=model, **GIVEN)
+    answer = await answer if inspect.isawaitable(answer) else answer
+    assert type(answer) is AsyncGeneratorType
+    return [chunk async for chunk in answer]
+
+
+@pytest.mark.parametrize("name", ["achat", "open"])
+def test_an_asynchronous_generator_is_followed_to_its_end(name: str, sdk: Client, seen: Captured) -> None:
+    assert text_of(asyncio.run(iterated(sdk, name))) == "".join(CONTENT)
+    operation = the_operation(seen)
+    assert told(operation) == ("completed", None, 5)
+    assert stages(operation) == STREAMED
+
+
+def test_what_the_generator_raises_is_raised_and_told(sdk: Client, seen: Captured) -> None:
+    with pytest.raises(Refused, match="status 400"):
+        list(sdk.chat(model="refused", **GIVEN))
+    with pytest.raises(Refused, match="status 400"):
+        asyncio.run(iterated(sdk, "achat", "refused"))
+    assert [each.status for each in seen.operations] == ["failed", "failed"]
+    assert get_progress_registry().running() == []
+
+
+def test_a_generator_that_is_closed_early_is_closed_inside_too(sdk: Client, seen: Captured) -> None:
+    answer: Any = sdk.chat(model="ok", **GIVEN)
+    next(answer)
+    answer.close()
+    get_progress_registry().reap()
+    assert told(the_operation(seen))[0] == "cancelled"
+    with pytest.raises(StopIteration):
+        next(answer)
+
+
+def test_an_asynchronous_one_is_closed_when_its_aclose_returns(sdk: Client, seen: Captured) -> None:
+    async def run() -> Any:
+        answer: Any = sdk.achat(model="ok", **GIVEN)
+        await anext(answer)
+        await answer.aclose()
+        get_progress_registry().reap()
+        return told(seen.operations[0])[0]
+
+    assert asyncio.run(run()) == "cancelled"
+
+
+def test_one_that_is_never_begun_or_dropped_in_the_middle_ends(sdk: Client, seen: Captured, server: FakeOpenAI) -> None:
+    before = len(server.requests)
+    sdk.chat(model="ok", **GIVEN)
+    gc.collect()
+    assert len(server.requests) == before
+    begun: Any = sdk.chat(model="ok", **GIVEN)
+    next(begun)
+    del begun
+    gc.collect()
+    get_progress_registry().reap()
+    assert [told(each)[:2] for each in seen.operations] == [("cancelled", "dropped"), ("cancelled", "dropped")]
+
+
+def test_a_failure_of_ours_leaves_the_generator_to_the_application(
+    sdk: Client, seen: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from midspan.core import failures
+    from midspan_instrumentation import _call
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(failures, "raising", False)
+    monkeypatch.setattr(_call, "sending", fail)
+    assert text_of(list(sdk.chat(model="ok", **GIVEN))) == "".join(CONTENT)
+    assert failures.counts()["stream"] == 1
+
+
+def test_its_content_is_kept_where_that_is_asked_for(sdk: Client, seen: Captured) -> None:
+    registry = get_progress_registry()
+    registry.capture = Capture(preview=True)
+    try:
+        list(sdk.chat(model="ok", **GIVEN))
+    finally:
+        registry.capture = NO_CAPTURE
+    assert the_operation(seen).result == "".join(CONTENT)
