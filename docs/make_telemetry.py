@@ -2,7 +2,8 @@
 
     make telemetry
 
-A test fails when the page is not what this makes, and when a name of the code has no meaning here.
+README.md gets the same in short, between its marks. A test fails when one of them is not what this makes, and when a
+name of the code has no meaning here.
 """
 
 import re
@@ -11,14 +12,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from midspan.core import names
+from midspan.core.content import MAX_CONTENT
 from midspan.core.metrics import COMMON, HISTOGRAMS, METRICS
 from midspan.core.statistics import MAX_ERROR_TYPES, MAX_MODELS, MAX_PAIRS, MAX_SERIES
+from midspan.core.text import MAX_MESSAGE
 from midspan.telemetry.genai_metrics import GENAI_METRICS
 from midspan.telemetry.live import FROM_SECONDS, LIVE, NEW_IDS
 from midspan.telemetry.prometheus import LIVE_SERIES, exposed
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "telemetry.md"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- telemetry:begin -->\n", "<!-- telemetry:end -->\n"
 SOURCES = sorted((ROOT / "instrumentation" / "midspan_instrumentation").rglob("*.py"))
 
 KINDS = {"counter": "counter", "updown": "up-down counter", "gauge": "gauge"}
@@ -74,6 +79,14 @@ ATTRIBUTES: dict[str, tuple[str, str, str]] = {
 }
 """Type, where beside the metrics, meaning."""
 
+CONTENT = {
+    names.GEN_AI_INSTRUCTIONS: "what the model is told apart from the messages: a list of parts",
+    names.GEN_AI_INPUT_MESSAGES: "the messages of the request: a list of roles with parts",
+    names.GEN_AI_OUTPUT_MESSAGES: "the answer: a message for each choice",
+    names.GEN_AI_TOOL_DEFINITIONS: "the tools that the model may ask for",
+}
+"""Meaning, in the form that the conventions' JSON schemas give."""
+
 READ_ONLY = {names.OPENINFERENCE_KIND}
 """Only read, from other tools' spans."""
 
@@ -83,7 +96,7 @@ TEXT = """\
 # What midspan tells
 
 Metrics have the same names, labels and values on both ways: pushed by OpenTelemetry, and pulled by Prometheus from
-`/metrics`, where dots become underscores.
+`/metrics`, where dots become underscores. [prometheus.md](prometheus.md) has how to scrape it.
 
 Common labels: {common}. An empty one is left out.
 
@@ -137,8 +150,42 @@ fails.
 
 What is on an event is on its log record, too. A span of midspan's own for a call has these as well, as far as its
 provider tells them: {of_calls}.
-Prompts, answers and results are on none of them.
+Prompts, answers and results are on none of them, and neither is what a server says in an error: that one is told by its
+status and its codes.
+
+## Content
+
+Only on request: `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` with `SPAN_ONLY` (or `true`), `EVENT_ONLY` or
+`SPAN_AND_EVENT`. On a span the values are JSON texts; the event, `{details}`, is a log record and has them as they are,
+with what the span says about the request. They are for calls whose span is midspan's own: another tool's comes with a
+switch of its own. Of what was asked the newest {max_content:,} characters are kept, of what was answered the first
+{max_content:,}; binary data is left out. `midspan.series.suppressed` with the reason `content` counts operations of
+which something was cut.
+
+{content}
+
+Nothing of this is in the operation that the API shows. `MIDSPAN_CAPTURE_CONTENT=true` is for that: `content_preview`
+(at most {max_preview} characters: the beginning of the prompt, and once the answer begins, its newest end), `result`
+(the text of the answer, or what a decorated function has returned), and the words of a server's error.
 """
+
+SHORT = """\
+<!-- Written by docs/make_telemetry.py (make telemetry). Do not edit. -->
+<details>
+<summary>Every metric, event and attribute</summary>
+
+In Prometheus dots are underscores, seconds end in `_seconds` and counters in `_total`;
+[docs/prometheus.md](docs/prometheus.md) has how to scrape it. Common labels: {common}.
+
+{metrics}
+
+{events}
+
+{attributes}
+
+</details>
+"""
+"""What of it stands in README.md."""
 
 
 def page() -> str:
@@ -156,10 +203,41 @@ def page() -> str:
         max_models=MAX_MODELS,
         max_error_types=MAX_ERROR_TYPES,
         max_pairs=MAX_PAIRS,
-        events=_table(("event", "when"), ((f"`{name}`", text) for name, text in EVENTS.items())),
+        events=_events(),
         attributes=_attributes(),
         of_calls=_codes(_of_calls()),
+        details=names.GEN_AI_DETAILS,
+        content=_table(("attribute", "what"), ((f"`{name}`", text) for name, text in CONTENT.items())),
+        max_content=MAX_CONTENT,
+        max_preview=MAX_MESSAGE,
     )
+
+
+def readme(text: str) -> str:
+    """README.md with what stands between its marks made anew."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"README.md lacks {BEGIN.strip()} or {END.strip()}")
+    return before + begin + short() + end + after
+
+
+def short() -> str:
+    """The tables of README.md."""
+    return SHORT.format(common=_codes(COMMON), metrics=_all_metrics(), events=_events(), attributes=_attributes())
+
+
+def _events() -> str:
+    return _table(("event", "when"), ((f"`{name}`", text) for name, text in EVENTS.items()))
+
+
+def _all_metrics() -> str:
+    kinds = ((row, KINDS[row.kind]) for row in METRICS)
+    rows = (
+        (f"`{row.name}`", f"{kind}, `{row.unit}`", _beyond(row.labels), row.help)
+        for row, kind in (*kinds, *((row, "histogram") for row in HISTOGRAMS))
+    )
+    return _table(("metric", "kind, unit", "labels", "what"), rows)
 
 
 def _metrics() -> str:
@@ -231,9 +309,10 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def main() -> int:
-    """Writes the page."""
-    PAGE.write_text(page(), encoding="utf-8")
-    print(f"{PAGE.name}: {len(page()):,} characters")
+    """Writes the page, and what README.md has of it."""
+    for path, text in ((PAGE, page()), (README, readme(README.read_text(encoding="utf-8")))):
+        path.write_text(text, encoding="utf-8")
+        print(f"{path.name}: {len(text):,} characters")
     return 0
 
 
