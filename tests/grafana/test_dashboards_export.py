@@ -28,7 +28,7 @@ def test_it_writes_every_file_of_a_format_and_tells_their_paths(
     assert capsys.readouterr().out.splitlines() == [str(tmp_path / "new" / path) for path in files(Options(), name)]
 
 
-def test_every_option_is_in_what_is_written(tmp_path: Path) -> None:
+def test_s3_59_every_option_is_in_what_is_written(tmp_path: Path) -> None:
     words = "--job-label service_name --slo 0.995 --critical agent --datasource Mimir --folder LLM"
     words += " --thresholds first_chunk=2.5,failure_ratio=0.2 --grafana-url http://g --runbooks-url http://r/"
     for name in ("provisioning", "classic"):

@@ -72,7 +72,7 @@ def looked(tmp_path_factory: pytest.TempPathFactory, eventually: Eventually) -> 
         yield found
 
 
-def test_every_query_has_something_to_show_while_the_application_works(looked: Looked) -> None:
+def test_s3_61_every_query_has_something_to_show_while_the_application_works(looked: Looked) -> None:
     assert [place for place, rows in looked.busy.items() if not rows] == []
     assert len(looked.busy) == len(queries()) > 50
 

@@ -67,7 +67,7 @@ def drilled(tmp_path_factory: pytest.TempPathFactory, eventually: Eventually) ->
         return _drill(stage, eventually)
 
 
-def test_a_failure_arrives_with_its_error(drilled: Drilled) -> None:
+def test_s3_56_a_failure_arrives_with_its_error(drilled: Drilled) -> None:
     told = drilled.one(FAILED)
     assert told.receiver == "notify"
     assert (told.labels["job"], told.labels["midspan_operation_name"]) == ("stays", "to-fail")

@@ -43,7 +43,9 @@ def test_an_empty_page_tells_the_one_command_to_see_something(page: Page, regist
     expect(page.locator("#empty")).to_be_hidden()
 
 
-def test_progress_rises_and_the_ending_moves_to_the_recent_ones(page: Page, registry: ProgressRegistry) -> None:
+def test_s3_16_20_progress_rises_and_the_ending_moves_to_the_recent_ones(
+    page: Page, registry: ProgressRegistry
+) -> None:
     tracker = track(registry, "load", name="load files", total=200, unit="rows")
     tracker.advance(84)
     tell(registry)
@@ -215,7 +217,7 @@ def failed(registry: ProgressRegistry) -> ProgressTracker:
     return tracker
 
 
-def test_a_failed_one_tells_all_about_itself(visit: Visit, serving, registry, failed: ProgressTracker) -> None:
+def test_s3_19_a_failed_one_tells_all_about_itself(visit: Visit, serving, registry, failed: ProgressTracker) -> None:
     with serving(registry, trace_url="https://traces.example/{trace_id}") as client:
         page = visit(client.base_url)
         row_of(page, "bad").locator(".name").click()
