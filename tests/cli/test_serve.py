@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -154,6 +155,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("MIDSPAN_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # where tasks are found is put there
     (tmp_path / "broken_tasks.py").write_text("import midspan\nraise ValueError('no\\ngood')\n", "utf-8")
     (tmp_path / "wrong_tasks.py").write_text("def f(:\n", "utf-8")
     (tmp_path / "leaving_tasks.py").write_text("import sys\nsys.exit(3)\n", "utf-8")
