@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.sdk import Case
+from tests.fakes.sdks import sdk_of
+
+UrlOf = Callable[[Case], str]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -21,9 +25,17 @@ def small_heap() -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-def server() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI() as server:
-        yield server
+def url_of() -> Iterator[UrlOf]:
+    """Where the fake server of a case's SDK listens; each is started when it is first asked for."""
+    urls: dict[str, str] = {}
+    with ExitStack() as servers:
+
+        def find(case: Case) -> str:
+            if case.provider not in urls:
+                urls[case.provider] = servers.enter_context(sdk_of(case).server()).base_url
+            return urls[case.provider]
+
+        yield find
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,10 @@ import gc
 import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing
 from typing import Any
 
-from tests.fakes.openai_calls import Opened
+from tests.fakes.sdk import Opened
 
 DEADLINE = 20.0
 
@@ -18,83 +19,94 @@ class AppError(Exception):
     """The application's own failure, while it reads."""
 
 
-def http_response(stream: Any) -> Any:
-    """The HTTP response of a stream, or of the SDK's own helper around one."""
-    return getattr(stream, "_raw_stream", stream).response
+def entering(result: Any) -> AbstractContextManager[Any]:
+    """A stream for a `with` block: some are context managers, others are generators."""
+    return result if hasattr(result, "__enter__") else closing(result)
+
+
+def begun(call: Opened) -> Any:
+    """A stream that nobody has closed: its context manager, where it has one, is entered and never left."""
+    result = call()
+    return result.__enter__() if hasattr(result, "__enter__") else result
+
+
+def close(stream: Any) -> None:
+    """What an application does that has read enough."""
+    stream.close() if hasattr(stream, "close") else stream.__exit__(None, None, None)
 
 
 def read_all(call: Opened) -> list[str]:
-    with call() as stream:
+    with entering(call()) as stream:
         return [type(item).__name__ for item in stream]
 
 
 def break_in_with(call: Opened) -> list[str]:
-    with call() as stream:
+    with entering(call()) as stream:
         for item in stream:
             return [type(item).__name__]
     return []
 
 
 def raise_in_with(call: Opened) -> None:
-    with call() as stream:
+    with entering(call()) as stream:
         for _ in stream:
             raise AppError("the application's own")
 
 
 def exit_in_with(call: Opened) -> None:
-    with call() as stream:
+    with entering(call()) as stream:
         for _ in stream:
             raise SystemExit(3)
 
 
 def interrupt_in_with(call: Opened) -> None:
-    with call() as stream:
+    with entering(call()) as stream:
         for _ in stream:
             raise KeyboardInterrupt
 
 
 def break_and_close(call: Opened) -> None:
-    stream = call().__enter__()
+    stream = begun(call)
     next(iter(stream))
-    stream.close()
+    close(stream)
 
 
 def close_unread(call: Opened) -> None:
-    call().__enter__().close()
+    close(begun(call))
 
 
 def close_the_response(call: Opened) -> None:
-    stream = call().__enter__()
+    stream = begun(call)
     next(iter(stream))
-    http_response(stream).close()
+    call.http_response(stream).close()
 
 
 def break_and_drop(call: Opened) -> None:
-    stream = call().__enter__()
+    stream = begun(call)
     next(iter(stream))
     del stream
     gc.collect()
 
 
 def never_read(call: Opened) -> None:
-    stream = call().__enter__()
+    stream = begun(call)
     del stream
     gc.collect()
 
 
 def read_bytes(call: Opened) -> None:
-    with call() as stream:
-        http_response(stream).read()
+    with entering(call()) as stream:
+        call.http_response(stream).read()
 
 
 def read_in_another_thread(call: Opened) -> list[str]:
-    stream = call().__enter__()
+    stream = begun(call)
     with ThreadPoolExecutor(1) as threads:
         return threads.submit(lambda: [type(item).__name__ for item in stream]).result(DEADLINE)
 
 
 def read_on_in_another_thread(call: Opened) -> list[str]:
-    stream = call().__enter__()
+    stream = begun(call)
     items = iter(stream)
     first = next(items)
     with ThreadPoolExecutor(1) as threads:
@@ -103,88 +115,109 @@ def read_on_in_another_thread(call: Opened) -> list[str]:
 
 
 def close_in_another_thread(call: Opened) -> None:
-    stream = call().__enter__()
+    stream = begun(call)
     next(iter(stream))
     with ThreadPoolExecutor(1) as threads:
-        threads.submit(stream.close).result(DEADLINE)
+        threads.submit(close, stream).result(DEADLINE)
 
 
 async def opened(call: Opened) -> Any:
-    """An async stream, or the manager of one: both are entered."""
+    """An async stream, or the manager of one."""
     result = call()
     return await result if inspect.isawaitable(result) else result
 
 
+async def aentering(call: Opened) -> AbstractAsyncContextManager[Any]:
+    """It, for an `async with` block."""
+    result = await opened(call)
+    return result if hasattr(result, "__aenter__") else aclosing(result)
+
+
+async def abegun(call: Opened) -> Any:
+    """One that nobody has closed."""
+    result = await opened(call)
+    return await result.__aenter__() if hasattr(result, "__aenter__") else result
+
+
+async def aclose(stream: Any) -> None:
+    """What an application does that has read enough."""
+    for name in ("aclose", "close"):
+        if hasattr(stream, name):
+            await getattr(stream, name)()
+            return
+    await stream.__aexit__(None, None, None)
+
+
 async def aread_all(call: Opened) -> list[str]:
-    async with await opened(call) as stream:
+    async with await aentering(call) as stream:
         return [type(item).__name__ async for item in stream]
 
 
 async def abreak_in_with(call: Opened) -> list[str]:
-    async with await opened(call) as stream:
+    async with await aentering(call) as stream:
         async for item in stream:
             return [type(item).__name__]
     return []
 
 
 async def araise_in_with(call: Opened) -> None:
-    async with await opened(call) as stream:
+    async with await aentering(call) as stream:
         async for _ in stream:
             raise AppError("the application's own")
 
 
 async def aexit_in_with(call: Opened) -> None:
-    async with await opened(call) as stream:
+    async with await aentering(call) as stream:
         async for _ in stream:
             raise SystemExit(3)
 
 
 async def ainterrupt_in_with(call: Opened) -> None:
-    async with await opened(call) as stream:
+    async with await aentering(call) as stream:
         async for _ in stream:
             raise KeyboardInterrupt
 
 
 async def abreak_and_close(call: Opened) -> None:
-    stream = await (await opened(call)).__aenter__()
+    stream = await abegun(call)
     await anext(aiter(stream))
-    await stream.close()
+    await aclose(stream)
 
 
 async def aclose_unread(call: Opened) -> None:
-    stream = await (await opened(call)).__aenter__()
-    await stream.close()
+    stream = await abegun(call)
+    await aclose(stream)
 
 
 async def aclose_the_response(call: Opened) -> None:
-    stream = await (await opened(call)).__aenter__()
+    stream = await abegun(call)
     await anext(aiter(stream))
-    await http_response(stream).aclose()
+    await call.http_response(stream).aclose()
 
 
 async def abreak_and_drop(call: Opened) -> None:
-    stream = await (await opened(call)).__aenter__()
+    stream = await abegun(call)
     await anext(aiter(stream))
     del stream
     gc.collect()
 
 
 async def anever_read(call: Opened) -> None:
-    stream = await (await opened(call)).__aenter__()
+    stream = await abegun(call)
     del stream
     gc.collect()
 
 
 async def aread_bytes(call: Opened) -> None:
-    async with await opened(call) as stream:
-        await http_response(stream).aread()
+    async with await aentering(call) as stream:
+        await call.http_response(stream).aread()
 
 
 async def aread_in_another_task(call: Opened) -> list[str]:
     """Made in one task, read in a second."""
 
     async def make() -> Any:
-        return await (await opened(call)).__aenter__()
+        return await abegun(call)
 
     async def read(stream: Any) -> list[str]:
         return [type(item).__name__ async for item in stream]
@@ -197,7 +230,7 @@ async def aread_on_in_another_task(call: Opened) -> list[str]:
     """Made and begun in one task, read on in a second."""
 
     async def make() -> tuple[Any, Any]:
-        items = aiter(await (await opened(call)).__aenter__())
+        items = aiter(await abegun(call))
         return items, await anext(items)
 
     async def read(items: Any) -> list[Any]:
@@ -209,9 +242,9 @@ async def aread_on_in_another_task(call: Opened) -> list[str]:
 
 
 async def aclose_in_another_task(call: Opened) -> None:
-    stream = await (await opened(call)).__aenter__()
+    stream = await abegun(call)
     await anext(aiter(stream))
-    await asyncio.create_task(stream.close())
+    await asyncio.create_task(aclose(stream))
 
 
 async def until(when: Callable[[], bool]) -> None:

@@ -20,15 +20,10 @@ from midspan.telemetry.prometheus import MetricsPage
 from midspan.telemetry.spans import SpanRecorder
 from midspan.testing import Captured, capture
 from midspan.tracking.tracker import get_progress_registry, no_span
-from tests.fakes.openai_calls import Case, Opened, async_client, sync_client
+from tests.fakes.sdk import Case, Opened
+from tests.fakes.sdks import sdk_of
 
 GAUGE = "midspan_operation_active"
-ANSWERS = {
-    "Error code: 400 - no such thing": "400 invalid_request_error",
-    "Error code: 400": "400 invalid_request_error",
-    "overloaded": "server_error",
-}
-"""What the fake server says in an error, and what is kept of that; older releases of SDKs append its whole body."""
 
 
 class Seen:
@@ -109,25 +104,33 @@ def outcome(read: Callable[[], object]) -> object:
         return type(error), str(error)
 
 
+def opened(case: Case, client: Any, model: str) -> Opened:
+    """The call of a case, to be made."""
+    return Opened(lambda: case.call(client, model), sdk_of(case).http_response)
+
+
 def sync_run(case: Case, model: str, read: Callable[[Opened], object], url: str) -> object:
     def run() -> object:
-        with sync_client(url) as client:
-            return read(lambda: case.call(client, model))
+        with sdk_of(case).sync_client(url) as client:
+            return read(opened(case, client, model))
 
     return outcome(run)
 
 
 def async_run(case: Case, model: str, read: Callable[[Opened], Awaitable[object]], url: str) -> object:
+    async_client = sdk_of(case).async_client
+    assert async_client is not None
+
     async def run() -> object:
         async with async_client(url) as client:
-            return await read(lambda: case.call(client, model))
+            return await read(opened(case, client, model))
 
     return outcome(lambda: asyncio.run(run()))
 
 
-def check_error(operation: Operation, seen: Any) -> None:
+def check_error(operation: Operation, case: Case, seen: Any) -> None:
     """The operation failed with the exception that the application got; a server's answer is told by its codes."""
     kind, message = seen
     assert operation.error is not None
     assert operation.error.type == f"{kind.__module__}.{kind.__qualname__}"
-    assert operation.error.message == ANSWERS.get(message.partition(" - {")[0], message)
+    assert operation.error.message == sdk_of(case).told.get(message.partition(" - {")[0], message)

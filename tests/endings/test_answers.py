@@ -8,9 +8,10 @@ import pytest
 
 from midspan.core.operation import Status
 from tests.endings import reading
+from tests.endings.conftest import UrlOf
 from tests.endings.seen import async_run, check_error, instrumented, sync_run
-from tests.fakes.openai_calls import ANSWERS, Case, Opened
-from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.sdk import Case, Opened
+from tests.fakes.sdks import ANSWERS, ASYNC_ANSWERS
 
 COMPLETED, FAILED = Status.COMPLETED, Status.FAILED
 
@@ -19,16 +20,19 @@ async def aget(call: Opened) -> str:
     return type(await call()).__name__
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+KINDS = {"sync": ANSWERS, "async": ASYNC_ANSWERS}
+WAYS = [pytest.param(case, kind == "async", id=f"{case}-{kind}") for kind, cases in KINDS.items() for case in cases]
+
+
 @pytest.mark.parametrize(("model", "status"), [("ok", COMPLETED), ("refused", FAILED), ("cut", FAILED)])
-@pytest.mark.parametrize("case", ANSWERS, ids=str)
+@pytest.mark.parametrize(("case", "is_async"), WAYS)
 def test_an_unstreamed_call_ends_once_and_rightly(
-    case: Case, model: str, status: Status, is_async: bool, server: FakeOpenAI
+    case: Case, model: str, status: Status, is_async: bool, url_of: UrlOf
 ) -> None:
     def run() -> object:
         if is_async:
-            return async_run(case, model, aget, server.base_url)
-        return sync_run(case, model, lambda call: type(call()).__name__, server.base_url)
+            return async_run(case, model, aget, url_of(case))
+        return sync_run(case, model, lambda call: type(call()).__name__, url_of(case))
 
     expected = run()
     with instrumented() as midspan:
@@ -36,11 +40,11 @@ def test_an_unstreamed_call_ends_once_and_rightly(
         operation = midspan.the_only_operation()
     assert status == operation.status
     if status is FAILED:
-        check_error(operation, expected)
+        check_error(operation, case, expected)
 
 
-@pytest.mark.parametrize("case", ANSWERS, ids=str)
-def test_a_cancelled_task_ends_its_call_as_cancelled(case: Case, server: FakeOpenAI) -> None:
+@pytest.mark.parametrize("case", ASYNC_ANSWERS, ids=str)
+def test_a_cancelled_task_ends_its_call_as_cancelled(case: Case, url_of: UrlOf) -> None:
     async def cancel_call(call: Opened) -> None:
         task = asyncio.ensure_future(call())
         await reading.until(lambda: midspan.has_stage("sending_request"))
@@ -48,7 +52,7 @@ def test_a_cancelled_task_ends_its_call_as_cancelled(case: Case, server: FakeOpe
         await task
 
     with instrumented() as midspan:
-        seen = async_run(case, "silent", cancel_call, server.base_url)
+        seen = async_run(case, "silent", cancel_call, url_of(case))
         operation = midspan.the_only_operation()
     assert (asyncio.CancelledError, "") == seen
     assert (operation.status, operation.status_reason) == (Status.CANCELLED, "task cancelled")

@@ -1,25 +1,25 @@
 """The calls of OpenAI's SDK as applications make them, in the words of whichever major version is installed.
 
-A `Case` is a target as the application calls it; the same text for the sync and the async client. What an older
-version does not offer is left out.
+What an older version does not offer is left out.
 """
 
 from __future__ import annotations
 
 import importlib
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
 import openai
 import pydantic
 
-MESSAGES: Any = [{"role": "user", "content": "Does it work?"}]
-PROMPT = "Does it work?"
+from tests.fakes.openai_server import FakeOpenAI, OpenAIWire
+from tests.fakes.sdk import MESSAGES, PROMPT, Case, Respond, Sdk, transport
+
+__all__ = ["ANSWERS", "MESSAGES", "PROMPT", "SDK", "STREAMS", "Case", "http"]
+
 # The default context reads all of the machine's certificates, for every client.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 http: ModuleType = importlib.import_module(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
@@ -32,46 +32,13 @@ class Answer(pydantic.BaseModel):
     answer: str
 
 
-@dataclass(frozen=True)
-class Case:
-    """`method` (or where older versions have it, `older`) called with `options`."""
-
-    provider: str
-    name: str
-    method: str
-    options: tuple[tuple[str, Any], ...]
-    older: str = ""
-
-    def call(self, client: Any, model: str, **more: Any) -> Any:
-        """What the application writes."""
-        return self.method_of(client)(model=model, **dict(self.options), **more)
-
-    def method_of(self, client: Any) -> Any:
-        """The bound method."""
-        try:
-            return attrgetter(self.method)(client)
-        except AttributeError:
-            return attrgetter(self.older or self.method)(client)
-
-    def is_offered(self) -> bool:
-        """False where the installed version has no such method."""
-        with sync_client("http://127.0.0.1:1/v1") as client:
-            try:
-                self.method_of(client)
-            except AttributeError:
-                return False
-        return True
-
-    def __str__(self) -> str:
-        return f"{self.provider}.{self.name}"
-
-
 def case(name: str, method: str, older: str = "", **options: Any) -> Case:
     return Case("openai", name, method, tuple(options.items()), older)
 
 
 def offered(*cases: Case) -> tuple[Case, ...]:
-    return tuple(case for case in cases if case.is_offered())
+    with sync_client("http://127.0.0.1:1/v1") as client:
+        return tuple(case for case in cases if case.is_offered(client))
 
 
 @contextmanager
@@ -95,8 +62,20 @@ def open_async_client(url: str, **more: Any) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(**{"api_key": "x", "base_url": url, "max_retries": 0, "http_client": client, **more})
 
 
-Opened = Callable[[], Any]
-"""Makes the call, with its client and model bound."""
+def over(respond: Respond) -> tuple[openai.OpenAI, openai.AsyncOpenAI]:
+    """A client of each kind that is answered in the process."""
+    answered = transport(http, respond)
+    options: Any = {"api_key": "x", "base_url": "http://model.example/v1", "max_retries": 0}
+    return (
+        openai.OpenAI(**options, http_client=http.Client(transport=answered)),
+        openai.AsyncOpenAI(**options, http_client=http.AsyncClient(transport=answered)),
+    )
+
+
+def http_response(stream: Any) -> Any:
+    """The HTTP response of a stream, or of the SDK's own helper around one."""
+    return getattr(stream, "_raw_stream", stream).response
+
 
 STREAMS = offered(
     case("chat.create", "chat.completions.create", messages=MESSAGES, stream=True),
@@ -122,3 +101,23 @@ ANSWERS = offered(
     case("embeddings.create", "embeddings.create", input=PROMPT),
 )
 """Answers in one piece."""
+
+SDK = Sdk(
+    provider="openai",
+    server=FakeOpenAI,
+    wire=OpenAIWire(),
+    sync_client=sync_client,
+    async_client=async_client,
+    open_async_client=open_async_client,
+    over=over,
+    streams=STREAMS,
+    answers=ANSWERS,
+    http_response=http_response,
+    # Older releases append the whole body.
+    told={
+        "Error code: 400 - no such thing": "400 invalid_request_error",
+        "Error code: 400": "400 invalid_request_error",
+        "overloaded": "server_error",
+    },
+)
+"""OpenAI, in the table of SDKs."""

@@ -1,168 +1,50 @@
-"""OpenAI's wire format over real HTTP on loopback: completions (new and old), responses and embeddings.
-
-What happens is chosen by the model that is asked for, so that one server serves every test:
-
-| model      | what the server does                                                               |
-|------------|------------------------------------------------------------------------------------|
-| `ok`       | answers with `CONTENT`                                                              |
-| `refused`  | status 400                                                                         |
-| `flaky`    | status 500 to each first attempt, then answers                                     |
-| `silent`   | takes the request and sends nothing until the server closes                        |
-| `hanging`  | a stream's first two tokens, then nothing until the server closes                  |
-| `cut`      | closes the connection in the middle of the answer                                  |
-| `gated`    | sends each event of a stream only when `gate.release()` lets it                    |
-| `limited`  | an answer cut at its token limit                                                   |
-| `failing`  | the server reports an error inside the stream (responses: `response.failed`)       |
-| `echoing`  | status 400, with an error that repeats the prompt                                  |
-| `parrot`   | answers with the prompt, in two parts                                              |
-| `odd`      | chunks with null, missing and empty parts, as some services send them              |
-"""
+"""OpenAI's wire format: completions (new and old), responses and embeddings."""
 
 from __future__ import annotations
 
-import itertools
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
 
-CONTENT = ("It", " works", ".")
-USAGE = {"input": 7, "output": 3}
-DEADLINE = 30.0
+from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json
 
-Json = dict[str, Any]
+__all__ = ["CONTENT", "USAGE", "FakeOpenAI", "OpenAIWire", "answer_of", "events_of"]
 
 
-class FakeOpenAI:
-    """The server, in a thread of its own, until the end of the `with` block.
+class OpenAIWire:
+    """What OpenAI's API says."""
 
-    `requests` are the bodies received, in order; `gate` paces the model `gated`.
-    """
+    event_type = "text/event-stream"
+
+    def model_of(self, path: str, request: Json) -> str:
+        return request["model"]
+
+    def is_streamed(self, path: str, request: Json) -> bool:
+        return bool(request.get("stream"))
+
+    def answer(self, path: str, request: Json) -> Json:
+        return answer_of(path, request)
+
+    def events(self, path: str, request: Json) -> Iterator[str | bytes]:
+        return events_of(path, request)
+
+    def is_token(self, event: str | bytes) -> bool:
+        text = str(event)
+        if '"delta"' not in text and '"text_completion"' not in text:
+            return False
+        return any(json.dumps(part) in text for part in CONTENT)
+
+    def error(self, message: str, kind: str) -> Json:
+        return _error(message, kind)
+
+    def prompt(self, path: str, request: Json) -> str:
+        return _prompt(request)
+
+
+class FakeOpenAI(FakeServer):
+    """A server that speaks it."""
 
     def __init__(self) -> None:
-        self.requests: list[Json] = []
-        self.gate = threading.Semaphore(0)
-        self.closing = threading.Event()
-        self.turns = itertools.cycle((True, False))
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.fake = self  # type: ignore[attr-defined]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    @property
-    def base_url(self) -> str:
-        """What an SDK's client is given."""
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    @property
-    def port(self) -> int:
-        """The free port that was picked."""
-        return self._server.server_address[1]
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that leave are part of the tests."""
-
-
-class _CutError(Exception):
-    """The connection ends here."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    @property
-    def fake(self) -> FakeOpenAI:
-        return self.server.fake  # type: ignore[attr-defined]
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Tests read no access log."""
-
-    def do_POST(self) -> None:
-        length = int(self.headers.get("content-length", 0))
-        request: Json = json.loads(self.rfile.read(length))
-        self.fake.requests.append(request)
-        try:
-            self._answer(request)
-        except (_CutError, OSError):
-            # Ours, or the client has gone.
-            self.close_connection = True
-
-    def _answer(self, request: Json) -> None:
-        model, path = request["model"], self.path.partition("?")[0]
-        if model == "refused":
-            self._send_json(_error("no such thing", "invalid_request_error"), status=400)
-        elif model == "echoing":
-            self._send_json(_error(f"not acceptable: {_prompt(request)}", "invalid_request_error"), status=400)
-        elif model == "flaky" and next(self.fake.turns):
-            self._send_json(_error("try again", "server_error"), status=500)
-        elif model == "silent":
-            self._hang()
-        elif request.get("stream"):
-            self._send_events(model, events_of(path, request))
-        else:
-            self._send_json(answer_of(path, request), cut=model == "cut")
-
-    def _send_json(self, body: Json, status: int = 200, cut: bool = False) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.send_header("retry-after-ms", "1")
-        self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if cut else content)
-        if cut:
-            raise _CutError
-
-    def _send_events(self, model: str, events: Iterator[str]) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-        tokens = 0
-        for event in events:
-            if model == "gated":
-                self.fake.gate.acquire(timeout=DEADLINE)
-            self._send_part(event)
-            tokens += _is_token(event)
-            if tokens == 2 and model == "hanging":
-                self._hang()
-            if tokens == 2 and model == "cut":
-                raise _CutError
-        self.wfile.write(b"0\r\n\r\n")
-
-    def _send_part(self, event: str) -> None:
-        part = event.encode()
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-
-    def _hang(self) -> None:
-        self.fake.closing.wait(DEADLINE)
-        raise _CutError
-
-
-def _is_token(event: str) -> bool:
-    if '"delta"' not in event and '"text_completion"' not in event:
-        return False
-    return any(json.dumps(part) in event for part in CONTENT)
+        super().__init__(OpenAIWire(), "/v1")
 
 
 def _error(message: str, kind: str) -> Json:
