@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import openai
 import pytest
 
 import midspan_instrumentation as instrumentation
 from midspan.testing import Captured, capture
-from tests.fakes.openai_calls import http
-from tests.fakes.openai_server import answer_of, events_of
+from tests.fakes.openai_calls import SDK as OPENAI
+from tests.fakes.sdk import Reply, Respond, Sdk
 
 T = TypeVar("T")
 
@@ -23,38 +21,21 @@ T = TypeVar("T")
 class Wire:
     """What went over the wire: each request with its headers and its body, and how many parts of bodies were read."""
 
-    requests: list[tuple[str, list[tuple[bytes, bytes]], bytes]] = field(default_factory=list)
+    requests: list[tuple[str, object, bytes]] = field(default_factory=list)
     parts_read: int = 0
 
-
-class Body(http.SyncByteStream, http.AsyncByteStream):
-    """A body that counts what is read of it."""
-
-    def __init__(self, wire: Wire, parts: list[str]) -> None:
-        self._wire, self._parts = wire, parts
-
-    def __iter__(self) -> Iterator[bytes]:
-        for part in self._parts:
-            self._wire.parts_read += 1
-            yield part.encode()
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for part in self:
+    def counted(self, parts: list[bytes]) -> Iterator[bytes]:
+        """Counts what is read of a body."""
+        for part in parts:
+            self.parts_read += 1
             yield part
 
 
-def responder(wire: Wire) -> Callable[[Any], Any]:
-    def respond(request: Any) -> Any:
-        wire.requests.append((str(request.url), request.headers.raw, request.content))
-        asked = json.loads(request.content)
-        if asked["model"] == "refused":
-            return http.Response(400, json={"error": {"message": "no"}})
-        if asked.get("stream"):
-            parts, kind = list(events_of(request.url.path, asked)), "text/event-stream"
-        else:
-            text = json.dumps(answer_of(request.url.path, asked))
-            parts, kind = [text[:20], text[20:]], "application/json"
-        return http.Response(200, headers={"content-type": kind}, stream=Body(wire, parts))
+def responder(wire: Wire, sdk: Sdk) -> Respond:
+    def respond(url: str, headers: object, content: bytes) -> Reply:
+        wire.requests.append((url, headers, content))
+        reply = sdk.respond(url, content)
+        return replace(reply, parts=wire.counted([*reply.parts]))
 
     return respond
 
@@ -63,23 +44,14 @@ def responder(wire: Wire) -> Callable[[Any], Any]:
 class Client:
     """A client of each kind, and what goes over its wire."""
 
-    sync: openai.OpenAI
-    own: openai.AsyncOpenAI
+    sync: Any
+    own: Any
     wire: Wire
 
 
-URL = "http://model.example/v1"
-
-
-def clients() -> Client:
+def clients(sdk: Sdk = OPENAI) -> Client:
     wire = Wire()
-    transport = http.MockTransport(responder(wire))
-    options: Any = {"api_key": "x", "base_url": URL, "max_retries": 0}
-    return Client(
-        openai.OpenAI(**options, http_client=http.Client(transport=transport)),
-        openai.AsyncOpenAI(**options, http_client=http.AsyncClient(transport=transport)),
-        wire,
-    )
+    return Client(*sdk.over(responder(wire, sdk)), wire)
 
 
 Do = Callable[[Client], object]
@@ -90,19 +62,20 @@ AsyncDo = Callable[[Client], Awaitable[object]]
 class Both:
     """Does things twice, and says what each time was seen. `captured` is what midspan saw."""
 
+    sdk: Sdk = OPENAI
     captured: Captured | None = None
 
-    def __call__(self, do: Do) -> tuple[object, object]:
+    def __call__(self, do: Do) -> tuple[Any, Any]:
         """(without midspan, with midspan)."""
         self._once(do)  # the SDK completes its classes at their first use
         return self._once(do), self._instrumented(lambda: self._once(do))
 
-    def asynchronous(self, do: AsyncDo) -> tuple[object, object]:
+    def asynchronous(self, do: AsyncDo) -> tuple[Any, Any]:
         """The same for a coroutine function."""
         return self(lambda client: asyncio.run(_awaited(do, client)))
 
     def _once(self, do: Do) -> object:
-        client = clients()
+        client = clients(self.sdk)
         try:
             seen: object = do(client)
         except Exception as error:

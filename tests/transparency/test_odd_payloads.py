@@ -19,7 +19,7 @@ from midspan.core import failures
 from midspan.testing import capture
 from midspan.tracking.tracker import get_progress_registry
 from tests.fakes.openai_calls import ANSWERS, STREAMS, Case, http
-from tests.transparency.conftest import Body, Wire
+from tests.fakes.sdk import Reply, transport
 
 ERROR = {"error": {"message": "overloaded", "type": "server_error", "code": 502}}
 
@@ -112,11 +112,7 @@ STREAMED = tuple(as_events(chunks, end) for chunks in CHUNKS for end in ("data: 
 
 
 def answering(content: bytes, kind: str) -> Any:
-    def respond(_: Any) -> Any:
-        body = Body(Wire(), [content.decode()])
-        return http.Response(200, headers={"content-type": kind}, stream=body)
-
-    return http.MockTransport(respond)
+    return transport(http, lambda *_: Reply(200, kind, [content]))
 
 
 def outcome(do: Callable[[], object]) -> str:

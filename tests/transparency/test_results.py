@@ -1,9 +1,8 @@
-"""What the application gets is what it would get without midspan."""
+"""What OpenAI's SDK offers besides works as it would without midspan: helpers, raw responses, one-shot iterables."""
 
 from __future__ import annotations
 
 import copy
-import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,88 +10,7 @@ import pytest
 
 from tests.fakes.openai_calls import ANSWERS, MESSAGES, PROMPT, STREAMS, Case
 from tests.transparency.conftest import Both, Client
-
-
-def shape(value: Any) -> object:
-    """The type, what an object says it has, and what its own attributes are."""
-    # The first attempt to pickle an object leaves `__slotnames__` on its class.
-    said = set(dir(value)) - {"__slotnames__"}
-    return type(value), sorted(said), sorted(vars(value)) if hasattr(value, "__dict__") else None
-
-
-def pickled(value: Any) -> object:
-    """What comes back from a pickle, or the exception."""
-    try:
-        return pickle.loads(pickle.dumps(value))
-    except Exception as error:
-        return type(error)
-
-
-def response_facts(response: Any) -> object:
-    """Of an HTTP response: the body's own class may be a subclass of what it was, everything else is equal."""
-    facts = response.status_code, response.headers.raw, response.is_closed, response.is_stream_consumed
-    return type(response), facts, response.num_bytes_downloaded
-
-
-def stream_facts(stream: Any, client: Client) -> list[object]:
-    """Of a stream when control returns, before anything is read."""
-    return [
-        shape(stream),
-        client.wire.parts_read,
-        [callable(getattr(stream, name, None)) for name in ("close", "__enter__", "__iter__", "__next__")],
-        [callable(getattr(stream, name, None)) for name in ("__aenter__", "__aiter__", "__anext__")],
-        response_facts(getattr(stream, "_raw_stream", stream).response),
-        pickled(stream),
-    ]
-
-
-@pytest.mark.parametrize("case", ANSWERS, ids=str)
-def test_an_answer_is_the_sdks_own_object(case: Case, both: Both) -> None:
-    def do(client: Client) -> object:
-        answer = case.call(client.sync, "ok")
-        return shape(answer), answer, pickled(answer), answer.model_dump(), client.wire.parts_read
-
-    without, with_midspan = both(do)
-    assert without == with_midspan
-    assert both.operations == 1
-
-
-@pytest.mark.parametrize("case", ANSWERS, ids=str)
-def test_an_async_answer_is_the_sdks_own_object(case: Case, both: Both) -> None:
-    async def do(client: Client) -> object:
-        awaitable = case.call(client.own, "ok")
-        answer = await awaitable
-        return type(awaitable), shape(answer), answer, pickled(answer), client.wire.parts_read
-
-    without, with_midspan = both.asynchronous(do)
-    assert without == with_midspan
-    assert both.operations == 1
-
-
-@pytest.mark.parametrize("case", STREAMS, ids=str)
-def test_a_stream_is_the_sdks_own_object_and_nothing_of_it_is_read(case: Case, both: Both) -> None:
-    def do(client: Client) -> object:
-        with case.call(client.sync, "ok") as stream:
-            facts = stream_facts(stream, client)
-            items = [*stream]
-            return facts, items, response_facts(getattr(stream, "_raw_stream", stream).response)
-
-    without, with_midspan = both(do)
-    assert without == with_midspan
-    assert both.operations == 1
-
-
-@pytest.mark.parametrize("case", STREAMS, ids=str)
-def test_an_async_stream_is_the_sdks_own_object_and_nothing_of_it_is_read(case: Case, both: Both) -> None:
-    async def do(client: Client) -> object:
-        result = case.call(client.own, "ok")
-        async with await result if hasattr(result, "__await__") else result as stream:
-            facts = stream_facts(stream, client)
-            return facts, [item async for item in stream]
-
-    without, with_midspan = both.asynchronous(do)
-    assert without == with_midspan
-    assert both.operations == 1
+from tests.transparency.facts import shape
 
 
 def test_the_helpers_of_a_stream_work(both: Both) -> None:
@@ -191,21 +109,6 @@ def test_async_raw_and_streaming_responses_are_as_they_were(case: Case, both: Bo
     without, with_midspan = both.asynchronous(do)
     assert without == with_midspan
     assert both.operations == 2
-
-
-@pytest.mark.parametrize("case", [*ANSWERS, *STREAMS], ids=lambda case: f"{case}{len(case.options)}")
-def test_an_error_is_the_sdks_own(case: Case, both: Both) -> None:
-    def do(client: Client) -> object:
-        try:
-            case.call(client.sync, "refused").__enter__()
-        except Exception as error:
-            cause = type(error.__cause__), type(error.__context__)
-            return shape(error), str(error), cause, error.response.status_code  # type: ignore[attr-defined]
-        return None
-
-    without, with_midspan = both(do)
-    assert without == with_midspan
-    assert both.operations == 1
 
 
 def test_the_callers_own_objects_are_unchanged(both: Both) -> None:

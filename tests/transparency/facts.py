@@ -1,0 +1,29 @@
+"""What an application can find out about what an SDK has given it."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+
+def shape(value: Any) -> object:
+    """The type, what an object says it has, and what its own attributes are."""
+    # The first attempt to pickle an object leaves `__slotnames__` on its class.
+    said = set(dir(value)) - {"__slotnames__"}
+    return type(value), sorted(said), sorted(vars(value)) if hasattr(value, "__dict__") else None
+
+
+def pickled(value: Any) -> object:
+    """What comes back from a pickle, or the exception."""
+    try:
+        return pickle.loads(pickle.dumps(value))
+    except Exception as error:
+        return type(error)
+
+
+def response_facts(response: Any) -> object:
+    """Of an HTTP response: the body's own class may be a subclass of what it was, everything else is equal."""
+    if response is None:
+        return None
+    facts = response.status_code, response.headers.raw, response.is_closed, response.is_stream_consumed
+    return type(response), facts, response.num_bytes_downloaded
