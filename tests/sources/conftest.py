@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from midspan.sources.otel_spans import SpanMirror
 from midspan.telemetry.spans import SpanRecorder
 from midspan.tracking.tracker import ProgressRegistry, get_progress_registry, no_span
+from tests.exporting import exporter, nothing_complains, provider
+
+__all__ = ["StartSpan", "exporter", "nothing_complains", "provider"]
 
 StartSpan = Callable[..., trace.Span]
-
-
-@pytest.fixture(autouse=True)
-def nothing_complains(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """The mirror may not leave a WARNING of OpenTelemetry in the application's log."""
-    yield
-    loud = [
-        r for r in caplog.get_records("call") if r.name.startswith("opentelemetry") and r.levelno >= logging.WARNING
-    ]
-    assert [record.getMessage() for record in loud] == []
 
 
 @pytest.fixture
@@ -34,19 +24,6 @@ def registry() -> Iterator[ProgressRegistry]:
     found = get_progress_registry()
     yield found
     found.foreign, found.attach = None, no_span
-
-
-@pytest.fixture
-def exporter() -> InMemorySpanExporter:
-    return InMemorySpanExporter()
-
-
-@pytest.fixture
-def provider(exporter: InMemorySpanExporter) -> Iterator[TracerProvider]:
-    made = TracerProvider(shutdown_on_exit=False)
-    made.add_span_processor(SimpleSpanProcessor(exporter))
-    yield made
-    made.shutdown()
 
 
 @pytest.fixture
