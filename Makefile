@@ -1,9 +1,11 @@
 # The front door: each target sets up what it needs in $(VENV) and then does its work.
 #   make demo    a real model server and two applications, seen while they run
-#   make test    the tests            (ARGS="-k name" goes to pytest)
+#   make test    the tests, on WORKERS processes (ARGS="-k name" goes to pytest)
 #   make test-majors       the instrumentation's tests with each major version of the SDKs
 #   make test-neighbours   the tests beside other tools, each in an environment of its own (ARGS="logfire" for one)
-#   make test-dashboards   the dashboards, drawn by Grafana's own panel code from npm; pictures in build/dashboards
+#   make test-frameworks   the frameworks above the SDKs, each in an environment of its own (ARGS="langchain" for one)
+#   make test-dashboards   the dashboards, drawn by Grafana's own panel code from npm (GRAFANA=12: of that version);
+#                          pictures in build/dashboards
 #   make dashboards   write grafana/ anew
 #   make check   format, lint, types, sizes, tests
 #   make bench   what midspan costs
@@ -13,28 +15,34 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= 2
 ARGS ?=
 
 PY := $(VENV)/bin/python
+# A file stays on one process: what its tests share is set up once.
+TEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile
 READY := $(VENV)/.ready
 
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-neighbours test-majors test-dashboards dashboards check bench bench-peers lock picture telemetry clean
+.PHONY: demo test test-neighbours test-majors test-frameworks test-dashboards dashboards check bench bench-peers lock picture telemetry clean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
 	@$(PY) -m midspan demo
 
 test: $(READY)
-	@$(PY) -m pytest $(ARGS)
+	@$(TEST) $(ARGS)
 
 test-neighbours: $(READY)
 	@$(PY) -m tests.neighbours $(ARGS)
 
 test-majors: $(READY)
 	@$(PY) -m tests.majors $(ARGS)
+
+test-frameworks: $(READY)
+	@$(PY) -m tests.frameworks $(ARGS)
 
 test-dashboards: $(READY)
 	@$(PY) -m pytest tests/grafana/render/drawn.py $(ARGS)
@@ -47,7 +55,7 @@ check: $(READY)
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/basedpyright --pythonpath $(PY)
 	@$(PY) .ci/sizes.py src instrumentation
-	@$(PY) -m pytest $(ARGS)
+	@$(TEST) $(ARGS)
 
 bench: $(READY)
 	@$(PY) -m benchmarks $(ARGS)

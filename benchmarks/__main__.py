@@ -25,7 +25,7 @@ from benchmarks.workloads import BUDGETS, Budget
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 5
-SCRIPTS = ("soak", "collectors", "readers")
+SCRIPTS = ("soak", "collectors", "readers", "providers")
 """Modules that are run once, each in a process of its own: `main` prints its figures as JSON, `table` shows them."""
 
 

@@ -2,8 +2,8 @@
 
     make telemetry
 
-README.md gets the same in short, between its marks. A test fails when one of them is not what this makes, and when a
-name of the code has no meaning here.
+README.md gets the same in short, and the alerts, between its marks. A test fails when one of them is not what this
+makes, and when a name of the code has no meaning here.
 """
 
 import re
@@ -16,6 +16,8 @@ from midspan.core.content import MAX_CONTENT
 from midspan.core.metrics import COMMON, HISTOGRAMS, METRICS
 from midspan.core.statistics import MAX_ERROR_TYPES, MAX_MODELS, MAX_PAIRS, MAX_SERIES
 from midspan.core.text import MAX_MESSAGE
+from midspan.grafana.options import Options
+from midspan.grafana.rule_runbooks import table
 from midspan.telemetry.genai_metrics import GENAI_METRICS
 from midspan.telemetry.live import FROM_SECONDS, LIVE, NEW_IDS
 from midspan.telemetry.prometheus import LIVE_SERIES, exposed
@@ -23,7 +25,7 @@ from midspan.telemetry.prometheus import LIVE_SERIES, exposed
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "telemetry.md"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- telemetry:begin -->\n", "<!-- telemetry:end -->\n"
+RUNBOOKS = "grafana/runbooks/"
 SOURCES = sorted((ROOT / "instrumentation" / "midspan_instrumentation").rglob("*.py"))
 
 KINDS = {"counter": "counter", "updown": "up-down counter", "gauge": "gauge"}
@@ -169,6 +171,16 @@ Nothing of this is in the operation that the API shows. `MIDSPAN_CAPTURE_CONTENT
 (the text of the answer, or what a decorated function has returned), and the words of a server's error.
 """
 
+ALERTS = """\
+<!-- Written by docs/make_telemetry.py (make telemetry). Do not edit. -->
+<details>
+<summary>Every alert</summary>
+
+{table}
+
+</details>
+"""
+
 SHORT = """\
 <!-- Written by docs/make_telemetry.py (make telemetry). Do not edit. -->
 <details>
@@ -215,11 +227,20 @@ def page() -> str:
 
 def readme(text: str) -> str:
     """README.md with what stands between its marks made anew."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    return _between(_between(text, "telemetry", short()), "alerts", alerts())
+
+
+def _between(text: str, name: str, made: str) -> str:
+    before, begin, rest = text.partition(f"<!-- {name}:begin -->\n")
+    _, end, after = rest.partition(f"<!-- {name}:end -->\n")
     if not begin or not end:
-        raise SystemExit(f"README.md lacks {BEGIN.strip()} or {END.strip()}")
-    return before + begin + short() + end + after
+        raise SystemExit(f"README.md lacks <!-- {name}:begin --> or <!-- {name}:end -->")
+    return before + begin + made + end + after
+
+
+def alerts() -> str:
+    """The table of alerts, as they are where nothing was said to `midspan grafana export`."""
+    return ALERTS.format(table=table(Options(), RUNBOOKS))
 
 
 def short() -> str:

@@ -29,8 +29,10 @@ def weights_path() -> Path:
     return Path(spec.origin).with_name(WEIGHTS)
 
 
-def start(port: int, embedding: bool = False):
+def start(port: int, embedding: bool = False, prefix: str = ""):
     """Starts the server on 127.0.0.1 (port 0: any free one); it must be kept referenced while it serves.
+
+    `prefix` stands before the paths of its API: some clients send to a path of their own.
 
     One thread: with two on a busy two-core machine llama.cpp's barriers spin and it falls to 1 token/s.
     """
@@ -43,6 +45,7 @@ def start(port: int, embedding: bool = False):
     params.model_alias = {MODEL}
     params.hostnames = ["127.0.0.1"]
     params.port = port
+    params.api_prefix = prefix
     # llama.cpp divides the whole context among its slots.
     params.n_parallel = SLOTS
     params.n_ctx = CONTEXT_TOKENS * SLOTS
@@ -78,9 +81,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="serve SmolLM2-135M with the OpenAI API on 127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
     parser.add_argument("--embedding", action="store_true", help="serve /v1/embeddings instead of chat")
+    parser.add_argument("--prefix", default="", help="what stands before /v1, as in /openai (default: nothing)")
     options = parser.parse_args()
-    server = start(options.port, options.embedding)
-    ready = {"base_url": f"{server.listening_address}/v1", "model": MODEL}
+    server = start(options.port, options.embedding, options.prefix)
+    ready = {"base_url": f"{server.listening_address}{options.prefix}/v1", "model": MODEL}
     print(json.dumps(ready), flush=True)
     wait_for_the_end(threading.Event())
     return 0

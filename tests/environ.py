@@ -7,8 +7,11 @@ import os
 FORK_WARNING = "ignore:This process:DeprecationWarning"
 """Since Python 3.12 a fork warns in every process that has a second thread, as every process under midspan has."""
 
+CHANGING = ("MIDSPAN_", "OTEL_", "COLUMNS", "LINES")
+"""What the names of variables begin with that change what is tested; processes of pytest have the size of a screen."""
+
 
 def clean_environ(**more: str) -> dict[str, str]:
-    """The environment without what would change midspan or OpenTelemetry, and with the given variables."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MIDSPAN_", "OTEL_"))}
+    """The environment without what would change midspan, OpenTelemetry or a screen, and with the given variables."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(CHANGING)}
     return {**kept, "PYTHONWARNINGS": FORK_WARNING, **more}

@@ -24,11 +24,57 @@ SDK_VERSIONS = (
     ("openai==1.109.1",),
     ("openai==2.54.0",),
 )
+OTHER_SDKS = (
+    ("anthropic==1.17.0", "openai"),
+    # Of the oldest the client passes httpx an option that httpx has dropped since.
+    ("anthropic==0.40.0", "openai", "httpx<0.28"),
+    ("groq==0.37.1", "openai"),
+    ("groq==0.9.0", "openai", "httpx<0.28"),
+    ("google-genai==2.34.0", "openai"),
+    ("google-genai==1.75.0", "openai"),
+    ("ollama==0.4.0", "openai"),
+    ("mistralai==2.10.1", "openai"),
+    ("cohere==6.1.0", "openai"),
+    ("cohere==5.21.1", "openai"),
+    # The oldest with `converse`.
+    ("botocore==1.34.116", "openai"),
+    ("huggingface-hub==1.33.0", "openai", "numpy"),
+)
+"""Of these only the tests of that SDK, by its name; openai's is what all of the tests import."""
+# An asynchronous stream that is left early closes no connection before google-genai 2.
+UNCLOSED = ("-W", "ignore:unclosed:ResourceWarning")
+# Its responses need `mcp` also where no tool is called.
+LITELLM = (("litellm==1.106.2", "mcp"),)
+"""It wants other versions of what the SDKs of this environment need."""
+# Pydantic warns of what it does inside of a call.
+WARNED = ("-W", "ignore:Item:UserWarning", "-W", "ignore:Accessing:DeprecationWarning")
+LITELLM_TESTS = (*TESTS, "-k", "litellm", *WARNED, *UNCLOSED)
 MCP_CLIENTS = (("mcp==1.30.0",),)
 """Of these only the client: the server that it talks to is midspan's in this environment."""
 MCP_TESTS = ("tests/mcp_client",)
 SERVER_PYTHON = "MCP_SERVER_PYTHON"
-FREED = ("openai", "openai-agents", "httpx", "httpx2", "mcp", "mcp-types")
+FREED = (
+    "openai",
+    "anthropic",
+    "groq",
+    "openai-agents",
+    "mistralai",
+    "cohere",
+    "google-genai",
+    "ollama",
+    "httpx",
+    "httpx2",
+    "huggingface-hub",
+    "filelock",
+    "boto3",
+    "botocore",
+    "s3transfer",
+    "mcp",
+    "mcp-types",
+    # An older major may not know the newest.
+    "pydantic",
+    "pydantic-core",
+)
 
 
 def environment_of(sdk: str) -> Path:
@@ -77,7 +123,12 @@ def run(requirements: tuple[str, ...], tests: tuple[str, ...], options: list[str
 
 def main(options: list[str]) -> int:
     """Runs them all; 1 when one fails or could not be made."""
-    rows = [*((each, TESTS) for each in SDK_VERSIONS), *((each, MCP_TESTS) for each in MCP_CLIENTS)]
+    rows = [
+        *((each, TESTS) for each in SDK_VERSIONS),
+        *((each, (*TESTS, "-k", each[0].partition("==")[0].replace("-", "_"), *UNCLOSED)) for each in OTHER_SDKS),
+        *((each, LITELLM_TESTS) for each in LITELLM),
+        *((each, MCP_TESTS) for each in MCP_CLIENTS),
+    ]
     outcomes = {requirements[0]: run(requirements, tests, options) for requirements, tests in rows}
     for sdk, passed in outcomes.items():
         print(f"{sdk:20} {'passed' if passed else 'FAILED'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,8 @@ class Model:
 @contextmanager
 def running_model(*options: str) -> Iterator[Model]:
     """Start the server, wait for its ready line, and end it with its standard input."""
-    command = [sys.executable, str(EXAMPLES / "model_server.py"), *options]
+    # In the environments of other SDK versions (tests/majors.py) it is not installed: the first one's serves them too.
+    command = [os.environ.get("MCP_SERVER_PYTHON", sys.executable), str(EXAMPLES / "model_server.py"), *options]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

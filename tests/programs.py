@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -28,6 +29,8 @@ NAMES = {
 """What a program is called, by system."""
 WITHIN = 20.0
 """Seconds in which a program has to be there."""
+NOT_HANDED_OUT = (10_240, 32_768)
+"""Ports that no system takes for the near end of a connection unless it is told to."""
 
 
 def program(name: str) -> str:
@@ -44,10 +47,18 @@ def without(reason: str) -> NoReturn:
 
 
 def free_port() -> int:
-    """A port of loopback on which nobody listens, for programs that cannot say which one they have taken."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+    """A port of loopback on which nobody listens, for programs that cannot say which one they have taken.
+
+    Below those that the system hands out by itself: until the program has taken it, nobody else is given it.
+    """
+    for port in random.SystemRandom().sample(range(*NOT_HANDED_OUT), 100):
+        with socket.socket() as taken:
+            try:
+                taken.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError(f"100 ports of {NOT_HANDED_OUT} are taken")
 
 
 @contextmanager

@@ -100,6 +100,18 @@ def test_a_provider_imports_the_provider_seam_and_shared_readers_only() -> None:
             assert allowed, f"{path.name} imports {name}"
 
 
+def test_a_table_of_jobs_imports_the_seams_and_shared_readers_only() -> None:
+    """As a provider; it may use what providers share."""
+    ours = "midspan_instrumentation"
+    seams = (f"{ours}.provider", f"{ours}.jobs", f"{ours}.providers")
+    shared = (f"{ours}.provider.", f"{ours}.jobs._", f"{ours}.providers._")
+    tables = [path for path in files(INSTRUMENTATION / "jobs") if path.stem != "watching" and path.stem[0] != "_"]
+    for path in tables:
+        for name, typing_only in imported(path):
+            allowed = name in seams or name.startswith(shared) or name.split(".")[0] in sys.stdlib_module_names
+            assert allowed or typing_only, f"{path.name} imports {name}"
+
+
 def modules_after(code: str) -> set[str]:
     """The modules that a fresh interpreter has imported after running `code`."""
     script = f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"

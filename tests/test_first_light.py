@@ -98,6 +98,36 @@ def test_a_streaming_answer_is_seen_with_rising_tokens_and_ends_with_the_servers
     assert any("completed" in line for line in app.lines)
 
 
+LONG_PROMPT = """
+import sys
+from openai import OpenAI
+stream = OpenAI().chat.completions.create(
+    model=sys.argv[1], messages=[{"role": "user", "content": "Rivers run to the sea. " * 100}], max_tokens=4,
+    stream=True, extra_body={"return_progress": True, "cache_prompt": False},
+)
+print(sum(bool(chunk.choices and chunk.choices[0].delta.content) for chunk in stream))
+"""
+
+
+def test_the_processing_of_a_long_prompt_is_seen_in_rising_steps_before_the_first_chunk(model: Model) -> None:
+    app = App(sys.executable, "-c", LONG_PROMPT, model.name, env=environ(model))
+    seen: list[tuple[float, float]] = []
+    try:
+        while not seen or app.process.poll() is None:
+            (last,) = get(f"{app.url}/v1/operations")["operations"] or [{}]
+            part = last.get("stage_progress")
+            if part is not None and (part, last["progress"]) not in seen:
+                assert (last["stage"], last.get("chunks")) == ("waiting_first_chunk", None)
+                seen.append((part, last["progress"]))
+            time.sleep(0.02)
+    except (OSError, ValueError):
+        # The app has ended, and its server with it.
+        pass
+    assert app.end() == 0, app.lines
+    assert len(seen) >= 3 and seen == sorted(seen), seen
+    assert all(whole == pytest.approx(part * 0.25) for part, whole in seen), seen
+
+
 def test_the_completed_operation_has_the_servers_usage_and_a_budget_as_progress(model: Model) -> None:
     script = """
 import sys, time
@@ -137,7 +167,7 @@ sys.stdin.read()
     assert operation["tokens"]["output"] == completion_tokens
     assert operation["tokens"]["estimated"] is False
     assert operation["stages_completed"] == [
-        "sending_request", "waiting_first_chunk", "streaming_response", "processing_response",
+        "connecting_to_model", "sending_request", "waiting_first_chunk", "streaming_response", "processing_response",
     ]  # fmt: skip
     assert operation["time_to_first_chunk"] > 0
     labels = 'gen_ai_token_type="output"'

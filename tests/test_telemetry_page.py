@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from midspan.core import names
 from midspan.core.content import Capture, Content, Piece, Prompt
 from midspan.core.operation import ErrorInfo, Status
+from midspan.grafana.options import Options
+from midspan.grafana.rules import alerts
 from midspan.telemetry import messages, span_attributes
 from midspan.telemetry.spans import SpanRecorder
 from midspan.testing import FakeClock
@@ -43,9 +46,18 @@ def test_the_tables_of_the_readme_are_the_generated_ones(maker: ModuleType) -> N
     assert "`midspan.operation.active`" in text and "`midspan.operation.stall`" in text
 
 
-def test_a_readme_without_its_marks_is_refused(maker: ModuleType) -> None:
-    with pytest.raises(SystemExit, match="telemetry:end"):
-        maker.readme(f"# midspan\n{maker.BEGIN}")
+def test_the_readme_has_every_alert_of_the_rules_with_its_runbook(maker: ModuleType) -> None:
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    linked = re.findall(r"^\| \[(\w+)\]\((grafana/runbooks/\w+\.md)\) \| (\w+) ", text, re.MULTILINE)
+    assert [(name, severity) for name, _, severity in linked] == [(a.name, a.severity) for a in alerts(Options())]
+    assert all((DOCS.parent / page).stem == name and (DOCS.parent / page).is_file() for name, page, _ in linked)
+
+
+@pytest.mark.parametrize("name", ["telemetry", "alerts"])
+def test_a_readme_without_its_marks_is_refused(maker: ModuleType, name: str) -> None:
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit, match=f"{name}:end"):
+        maker.readme(text.replace(f"<!-- {name}:end -->", ""))
 
 
 def test_every_name_of_the_code_has_a_meaning_on_the_page_and_no_other(maker: ModuleType) -> None:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
-import importlib.metadata
 import os
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
-from midspan_instrumentation._call import wrap_call, wrap_stream
 from midspan_instrumentation._examining import Examined, examine
 from midspan_instrumentation._guard import guarded
-from midspan_instrumentation._patch import Patch
-from midspan_instrumentation._retry import retry_delay
-from midspan_instrumentation._transport import patches as transport_patches
-from midspan_instrumentation.provider import Provider
+from midspan_instrumentation._importing import OnImport
+from midspan_instrumentation._tables import PROVIDERS, load, on_import, provider_names
+from midspan_instrumentation._transports import transports
 
 __all__ = ["PROVIDERS", "Examined", "apply", "examine_providers", "provider_names", "undo"]
 
-PROVIDERS: dict[str, str] = {
-    "openai": "midspan_instrumentation.providers.openai",
-}
-"""Name → module that holds the table, as `PROVIDER`."""
-
-ENTRY_POINTS = "midspan_provider"
-"""Third parties name a `Provider` object under this entry point group."""
-
-_TRANSPORT = "transport"
-_patches: dict[str, tuple[Patch, ...]] = {}
+_installed: dict[str, OnImport] = {}
+_transports: tuple[OnImport, ...] = ()
 _lock = threading.Lock()
 
 
@@ -39,11 +26,6 @@ def _forked() -> None:
 
 
 os.register_at_fork(after_in_child=_forked)
-
-
-def provider_names() -> tuple[str, ...]:
-    """The names that `apply` accepts: our own providers, and those of installed packages."""
-    return (*PROVIDERS, *(name for name in _third_parties() if name not in PROVIDERS))
 
 
 def apply(names: Collection[str] | None = None, excluded: Collection[str] = ()) -> None:
@@ -60,7 +42,7 @@ def apply(names: Collection[str] | None = None, excluded: Collection[str] = ()) 
     with _lock:
         chosen = [name for name in wanted if name not in excluded]
         if chosen:
-            _install(_TRANSPORT)
+            _install_transports()
         for name in chosen:
             _install(name)
 
@@ -68,51 +50,29 @@ def apply(names: Collection[str] | None = None, excluded: Collection[str] = ()) 
 def undo() -> None:
     """See no calls any more: what was there is restored, other tools' wrappers stay."""
     with _lock:
-        for patches in _patches.values():
-            for patch in patches:
-                patch.remove()
+        for each in (*_installed.values(), *_transports):
+            each.remove()
 
 
 def examine_providers() -> list[Examined]:
     """Every known provider, and whether its SDK is installed and fits. Imports the SDKs, and leaves nothing patched."""
     apply()
     try:
-        return [examine(name, _load(name).targets, _patches.get(name, ())) for name in provider_names()]
+        return [examine(name, load(name).targets, _installed[name]) for name in provider_names()]
     finally:
         undo()
 
 
+@guarded("transport")
+def _install_transports() -> None:
+    global _transports
+    _transports = _transports or transports()
+    for each in _transports:
+        each.install()
+
+
 @guarded("provider")
 def _install(name: str) -> None:
-    patches = _patches.get(name)
-    if patches is None:
-        made = transport_patches() if name == _TRANSPORT else tuple(_provider_patches(name))
-        patches = _patches[name] = made
-    for patch in patches:
-        patch.install()
-
-
-def _provider_patches(name: str) -> Iterator[Patch]:
-    provider = _load(name)
-    for target in provider.targets:
-        wrapper = wrap_call(provider, target)
-        yield Patch(target.module, target.qualname, wrapper, target.older_modules, target.optional)
-    for kind in provider.streams:
-        yield Patch(kind.module, f"{kind.qualname}.__init__", wrap_stream(kind))
-    for delay in provider.retry_delays:
-        yield Patch(delay.module, delay.qualname, retry_delay, optional=True)
-
-
-def _load(name: str) -> Provider:
-    module = PROVIDERS.get(name)
-    if module is not None:
-        return importlib.import_module(module).PROVIDER
-    provider: object = _third_parties()[name].load()
-    if not isinstance(provider, Provider):
-        raise TypeError(f"entry point {name} of {ENTRY_POINTS} is not a Provider: {provider!r}")
-    return provider
-
-
-@functools.cache  # looks through every installed distribution: some 6 ms
-def _third_parties() -> dict[str, importlib.metadata.EntryPoint]:
-    return {point.name: point for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}
+    if name not in _installed:
+        _installed[name] = on_import(name)
+    _installed[name].install()

@@ -35,10 +35,18 @@ class _AsyncBody(AsyncIterable[bytes], Protocol):
 
 
 class ObservedBody:
-    """What an observed body is besides its body's own class. Everything else is the body's own."""
+    """What an observed body is besides its body's own class."""
+
+    midspan_watch: BodyWatch
+
+    def __del__(self) -> None:
+        self.midspan_watch.body_dropped()
+
+
+class _StandIn(ObservedBody):
+    """An observed body in the place of another one, `midspan_body`. Everything but the observing is that one's own."""
 
     midspan_body: object
-    midspan_watch: BodyWatch
 
     def __getattr__(self, name: str) -> object:
         # The body's class was never initialised here: its attributes are those of the real body.
@@ -46,11 +54,8 @@ class ObservedBody:
             raise AttributeError(name)
         return getattr(self.midspan_body, name)
 
-    def __del__(self) -> None:
-        self.midspan_watch.body_dropped()
 
-
-class _ObservedSyncBody(ObservedBody):
+class _ObservedSyncBody(_StandIn):
     def __iter__(self) -> Iterator[bytes]:
         watch = self.midspan_watch
         try:
@@ -70,7 +75,7 @@ class _ObservedSyncBody(ObservedBody):
             self.midspan_watch.body_closed(during)
 
 
-class _ObservedAsyncBody(ObservedBody):
+class _ObservedAsyncBody(_StandIn):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         watch = self.midspan_watch
         parts = aiter(cast(_AsyncBody, self.midspan_body))
@@ -96,7 +101,7 @@ class _ObservedAsyncBody(ObservedBody):
             self.midspan_watch.body_closed(during)
 
 
-_classes: dict[tuple[type, bool], type[ObservedBody]] = {}
+_classes: dict[tuple[type, bool], type[_StandIn]] = {}
 
 
 def observe(body: object, watch: BodyWatch, is_async: bool) -> object:
@@ -112,6 +117,6 @@ def observe(body: object, watch: BodyWatch, is_async: bool) -> object:
     return observed
 
 
-def _observed_class(base: type, is_async: bool) -> type[ObservedBody]:
+def _observed_class(base: type, is_async: bool) -> type[_StandIn]:
     mixin = _ObservedAsyncBody if is_async else _ObservedSyncBody
-    return cast(type[ObservedBody], type(f"Observed{base.__name__}", (mixin, base), {}))
+    return cast(type[_StandIn], type(f"Observed{base.__name__}", (mixin, base), {}))

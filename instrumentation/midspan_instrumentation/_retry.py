@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email.utils
+import time
 from collections.abc import Callable, Mapping
 
 from midspan_instrumentation._call import current_call
@@ -23,5 +25,28 @@ def retry_delay(
 @guarded("retry")
 def _tell(seconds: object) -> None:
     call = current_call.get()
-    if call is not None and isinstance(seconds, (int, float)):
+    if call is not None and isinstance(seconds, (int, float)) and not isinstance(seconds, bool):
         call.tracker.wait_to_retry(seconds, call.last_error)
+
+
+def seconds_told(headers: Mapping[str, str]) -> float | None:
+    """How long the server wants a client to wait, by the headers that SDKs read (RFC 9110, section 10.2.3)."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    told = headers.get("retry-after")
+    seconds = _number(told)
+    return _seconds_until(told) if seconds is None and told else seconds
+
+
+def _number(told: str | None) -> float | None:
+    try:
+        value = float(told or "")
+    except ValueError:
+        return None
+    return value if 0.0 <= value < float("inf") else None
+
+
+def _seconds_until(date: str) -> float | None:
+    found = email.utils.parsedate_tz(date)
+    return None if found is None else max(0.0, email.utils.mktime_tz(found) - time.time())

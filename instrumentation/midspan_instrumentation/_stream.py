@@ -13,8 +13,9 @@ from types import AsyncGeneratorType, GeneratorType
 from typing import cast
 
 from midspan.tracking import instrumenting
-from midspan_instrumentation._content import chunk_reader
+from midspan_instrumentation import _content
 from midspan_instrumentation._guard import guarded
+from midspan_instrumentation._layers import Layers
 from midspan_instrumentation.provider import ChunkReader, Reading, Target, no_tokens
 
 Watching = Generator[object, None, None] | AsyncGenerator[object, None]
@@ -38,28 +39,45 @@ def record(tracker: instrumenting.CallTracker, reading: Reading) -> None:
         tracker.fail_as(failure.type, failure.message)
 
 
+def read_answer(tracker: instrumenting.CallTracker, target: Target, answer: object) -> Reading | None:
+    """Store what a whole answer says; returns it."""
+    try:
+        content = tracker.state.content
+        if content is not None:
+            _content.answered(content, target, answer)
+        found = target.read_response(answer)
+        record(tracker, found)
+        return found
+    except Exception:
+        instrumenting.report_failure("response reader")
+        return None
+
+
 class Watch:
     """What is known about one response whose body was not read when the SDK got it.
 
     `held` is True until the SDK's method has returned: until then the call itself decides how the
-    operation ends. `is_over` tells that the body was read or closed meanwhile.
+    operation ends. `is_over` tells that the body was read or closed meanwhile. `is_generator` is for an answer that is
+    a plain generator: what becomes of that is told by `left` and `dropped`.
     """
 
     __slots__ = (
-        "_choices", "_dropped", "_followed", "_last", "_reasons", "_watching", "held", "is_over",
-        "target", "tracker",
+        "_choices", "_dropped", "_followed", "_last", "_layers", "_reasons", "_watching", "held", "is_generator",
+        "is_over", "target", "tracker",
     )  # fmt: skip
 
     def __init__(self, tracker: instrumenting.CallTracker, target: Target, choices: int) -> None:
         self.tracker = tracker
         self.target = target
         self.held = True
+        self.is_generator = False
         self.is_over = False
         self._choices = choices
         self._dropped = False
         self._followed = False
         self._watching: Callable[[], Watching | None] = _nobody
         self._last = b""
+        self._layers: Layers | None = None
         self._reasons: tuple[str, ...] = ()
 
     @property
@@ -73,7 +91,7 @@ class Watch:
     def follow(self, iterator: object) -> Watching | None:
         """The iterator to put in the place of the SDK's own; None if it is of an unknown kind."""
         watching: Watching
-        read = chunk_reader(self.tracker, self.target)
+        read = _content.chunk_reader(self.tracker, self.target)
         if isinstance(iterator, AsyncIterator):
             watching = _iterate_async(cast(AsyncIterator[object], iterator), self, read)
         elif isinstance(iterator, Iterator):
@@ -88,11 +106,19 @@ class Watch:
     # What the iterator sees.
 
     @guarded("stream")
-    def begin(self, chunk: object) -> None:
-        """The first chunk is there: it also tells which model answers, under which id."""
+    def begin(self, chunk: object) -> bool:
+        """The first chunk is there: it also tells which model answers, under which id.
+
+        False for one before it, by which the server only tells how much of the prompt it has processed.
+        """
+        processed = self.target.read_processed(chunk)
+        if processed is not None:
+            self.tracker.prompt_processed(*processed)
+            return False
         self.tracker.first_chunk()
         found = self.target.read_response(chunk)
         record(self.tracker, Reading(id=found.id, model=found.model))
+        return True
 
     @guarded("stream")
     def note(self, found: Reading) -> None:
@@ -106,6 +132,13 @@ class Watch:
         record(tracker, found._replace(finish_reasons=self._reasons))
         if found.finish_reasons and len(self._reasons) >= self._choices and not tracker.is_ended:
             tracker.enter_stage(instrumenting.Stage.PROCESSING_RESPONSE)
+        if found.stage is not None or found.layer is not None:
+            self._layers = self._layers or Layers(tracker)
+            self._layers.take(found)
+        if found.step is not None:
+            tracker.update(found.step)
+        if found.is_last:
+            self._complete()
 
     @guarded("stream")
     def exhausted(self) -> None:
@@ -116,11 +149,26 @@ class Watch:
     def raised(self, error: BaseException) -> None:
         """The application gets this exception from the stream."""
         if isinstance(error, GeneratorExit):
-            self._drop()
+            if not self.is_generator:
+                self._drop()
         elif self.has_end_mark and not isinstance(error, Exception):
             self._complete()
         elif not self.tracker.is_ended:
             self.tracker.end_with(error)
+
+    # What the generator sees that is itself the answer.
+
+    @guarded("stream")
+    def left(self, during: type[BaseException] | None) -> None:
+        """The application has closed it, while this kind of exception was being handled (or none)."""
+        if not self._dropped:
+            self._close(during)
+
+    @guarded("stream")
+    def dropped(self) -> None:
+        """Nobody has it any more; it may be the garbage collector that calls, inside any lock."""
+        if not self.tracker.is_ended:
+            self._drop()
 
     # What the body sees.
 
@@ -128,7 +176,7 @@ class Watch:
     def received(self, part: bytes) -> None:
         """Bytes have arrived: the first chunk for an application that reads the body itself."""
         counts = self.tracker.counts
-        if not counts.bytes and not self._followed:
+        if not counts.bytes and not self._followed and not self.held:
             self.tracker.first_chunk()
         counts.bytes += len(part)
         self._last = part
@@ -138,6 +186,7 @@ class Watch:
         """The body has been read to its end."""
         self.is_over = True
         if not self._is_busy():
+            self._read_last()
             self._complete()
 
     @guarded("stream")
@@ -150,24 +199,34 @@ class Watch:
     def body_closed(self, during: type[BaseException] | None) -> None:
         """The body has been closed, while this kind of exception was being handled (or none)."""
         self.is_over = True
-        if self.tracker.is_ended or self._is_busy():
+        if self.tracker.is_ended or self._dropped or self._is_busy():
             return
         if during is GeneratorExit:
             self._drop()
-        elif self.has_end_mark:
-            self._complete()
         else:
-            self.tracker.cancel(_why_closed(during))
+            self._close(during)
 
     @guarded("stream")
     def body_dropped(self) -> None:
         """The body is being destroyed, possibly by the garbage collector, inside any lock."""
-        if not self.tracker.is_ended:
-            self._drop()
+        self.dropped()
+
+    def _close(self, during: type[BaseException] | None) -> None:
+        if self.has_end_mark:
+            self._complete()
+        elif not self.tracker.is_ended:
+            self.tracker.cancel(_why_closed(during))
 
     def _complete(self) -> None:
         if not self.tracker.is_ended:
             self.tracker.complete()
+
+    def _read_last(self) -> None:
+        """An answer that the application has read in one piece, as it mostly does, is read here too."""
+        whole, self._last = self._last, b""
+        answer = self.target.read_body(whole) if whole and len(whole) == self.tracker.counts.bytes else None
+        if answer is not None:
+            read_answer(self.tracker, self.target, answer)
 
     def _drop(self) -> None:
         """Only queues the ending: it may be the garbage collector that calls."""
@@ -204,8 +263,9 @@ def _iterate(iterator: Iterator[object], watch: Watch, read: ChunkReader) -> Gen
     counts, chunks = watch.tracker.counts, 0
     try:
         for chunk in iterator:
-            if not chunks:
-                watch.begin(chunk)
+            if not chunks and watch.begin(chunk) is False:
+                yield chunk
+                continue
             chunks += 1
             counts.chunks = chunks
             try:
@@ -231,8 +291,9 @@ async def _iterate_async(
     counts, chunks = watch.tracker.counts, 0
     try:
         async for chunk in iterator:
-            if not chunks:
-                watch.begin(chunk)
+            if not chunks and watch.begin(chunk) is False:
+                yield chunk
+                continue
             chunks += 1
             counts.chunks = chunks
             try:

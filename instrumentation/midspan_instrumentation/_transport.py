@@ -1,140 +1,196 @@
-"""At the HTTP client's own `send`: where a call's span is decided, and its attempts are seen."""
+"""One sending of a call's request, whichever HTTP library sends it: its span is decided here, its attempts are seen.
+
+What is said here of a library stands in its own file: `_transport_httpx.py`, `_transport_botocore.py` and so on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol, cast
+from contextvars import ContextVar
+from typing import Any, cast
 
 from midspan.tracking import instrumenting
-from midspan_instrumentation._body import observe
 from midspan_instrumentation._call import Call, current_call
-from midspan_instrumentation._patch import Patch
+from midspan_instrumentation._generators import reset
+from midspan_instrumentation._guard import guarded
+from midspan_instrumentation._retry import seconds_told
+from midspan_instrumentation._stream import Watch
+
+in_flight: ContextVar[Call | None] = ContextVar("midspan_in_flight", default=None)
+"""The call whose request is on its way in this context, for what the library does below: connecting and writing."""
 
 
-class _Url(Protocol):
-    host: str
-
-
-class _Request(Protocol):
-    url: _Url
-
-
-class _Response(Protocol):
-    status_code: int
-    is_closed: bool
-    is_stream_consumed: bool
-    num_bytes_downloaded: int
-    stream: object
-
-
-class _Attempt:
-    """One sending of a call's request: the call's span is current, the call itself is not, so that
-    what an authentication flow or an event hook sends is not taken for it."""
-
-    __slots__ = ("call", "scope", "token")
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.scope: AbstractContextManager[object] | None = None
-        self.token = current_call.set(None)
-        try:
-            call.attempts += 1
-            if call.attempts > 1:
-                call.tracker.retrying(call.attempts, call.last_error)
-            scope = instrumenting.attached(call.tracker)
-            scope.__enter__()
-            self.scope = scope
-        except Exception:
-            instrumenting.report_failure("transport")
-
-    def left(self, kind: type[BaseException] | None = None) -> None:
-        """The client has sent it, or has failed to with this kind of exception."""
-        if kind is not None:
-            self.call.last_error = kind.__qualname__
-        try:
-            if self.scope is not None:
-                self.scope.__exit__(None, None, None)
-        except Exception:
-            instrumenting.report_failure("transport")
-        try:
-            current_call.reset(self.token)
-        except ValueError:
-            # Closed from another context than its own: that one is gone anyway.
-            return
-
-    def answered(self, response: _Response, is_async: bool) -> None:
-        """The headers are there, and the body as well unless the SDK asked for it unread."""
-        self.left()
-        call = self.call
-        try:
-            if response.status_code >= 400:
-                call.last_error = str(response.status_code)
-            elif response.is_closed or response.is_stream_consumed:
-                call.tracker.counts.bytes = response.num_bytes_downloaded
-                call.tracker.enter_stage(instrumenting.Stage.PROCESSING_RESPONSE)
-            else:
-                response.stream = observe(response.stream, call.watched(), is_async)
-                call.tracker.enter_stage(instrumenting.Stage.WAITING_FIRST_CHUNK)
-        except Exception:
-            instrumenting.report_failure("transport")
-
-
-def _call_sent(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Call | None:
-    """The call that this request belongs to. SDKs also fetch credentials, from other hosts."""
+def call_sending(request: object, host_of: Callable[[object], str | None]) -> Call | None:
+    """The call that a request belongs to. SDKs also fetch credentials, from other hosts."""
     call = current_call.get()
-    if call is None or call.host is None:
+    if call is None or call.tracker.is_ended:
+        # Ended: a task that the call has begun, and that has outlived it.
+        return None
+    if call.host is None:
         return call
     try:
-        request = cast(_Request, args[0] if args else kwargs.get("request"))
-        return call if request.url.host == call.host else None
+        return call if host_of(request) == call.host else None
     except Exception:
         instrumenting.report_failure("transport")
         return None
 
 
-def _send(
+class Attempt:
+    """One sending of a call's request: the call's span is current, the call itself is not, so that
+    what an authentication flow or an event hook sends is not taken for it."""
+
+    __slots__ = ("_current", "_in_flight", "_scope", "call")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self._scope: AbstractContextManager[object] | None = None
+        self._current = current_call.set(None)
+        self._in_flight = in_flight.set(call)
+        try:
+            call.attempts += 1
+            call.is_written = False
+            if call.attempts > 1:
+                call.tracker.retrying(call.attempts, call.last_error)
+            scope = instrumenting.attached(call.tracker)
+            scope.__enter__()
+            self._scope = scope
+        except Exception:
+            instrumenting.report_failure("transport")
+
+    def left(self, error: BaseException | None = None) -> None:
+        """The client has sent it, or has raised this: a client may raise for the server's status itself."""
+        if error is not None:
+            self._raised(error)
+        try:
+            if self._scope is not None:
+                self._scope.__exit__(None, None, None)
+        except Exception:
+            instrumenting.report_failure("transport")
+        reset(self._in_flight)
+        reset(self._current)
+
+    def refused(self, status: int, headers: Mapping[str, str]) -> None:
+        """The server has answered with an error."""
+        self._failed(str(status), seconds_told(headers))
+
+    @guarded("transport")
+    def _raised(self, error: Any) -> None:
+        status = getattr(error, "status", None)
+        if isinstance(status, int) and status >= 400:
+            self.refused(status, getattr(error, "headers", None) or {})
+        else:
+            self._failed(type(error).__qualname__)
+
+    @guarded("transport")
+    def _failed(self, error: str, retry_after: float | None = None) -> None:
+        self.call.last_error = error
+        self.call.tracker.attempt_failed(error, retry_after)
+
+    def read(self, size: int) -> None:
+        """The whole answer is there: the SDK makes something of its `size` bytes."""
+        tracker = self.call.tracker
+        tracker.counts.bytes = size
+        tracker.passes_to(instrumenting.Stage.PROCESSING_RESPONSE)
+
+    def unread(self) -> Watch:
+        """The headers are there, the body is not: who is told what becomes of it."""
+        written(self.call)
+        return self.call.watched()
+
+
+Answered = Callable[[Attempt, Any], None]
+"""Looks at a response: was the request refused, is the body read. Its failures stop here."""
+
+
+def send(
+    call: Call,
     wrapped: Callable[..., object],
-    _instance: object,
     args: tuple[object, ...],
     kwargs: Mapping[str, object],
+    answered: Answered,
 ) -> object:
-    call = _call_sent(args, kwargs)
-    if call is None:
-        return wrapped(*args, **kwargs)
-    attempt = _Attempt(call)
+    """Send a call's request by the library's own method; returns the response."""
+    attempt = Attempt(call)
     try:
         response = wrapped(*args, **kwargs)
     except BaseException as error:
-        attempt.left(type(error))
+        attempt.left(error)
         raise
-    attempt.answered(cast(_Response, response), is_async=False)
+    attempt.left()
+    _look_at(attempt, response, answered)
     return response
 
 
-async def _send_async(
-    wrapped: Callable[..., object],
-    _instance: object,
-    args: tuple[object, ...],
-    kwargs: Mapping[str, object],
-) -> object:
-    call = _call_sent(args, kwargs)
-    if call is None:
-        return await cast(Awaitable[object], wrapped(*args, **kwargs))
-    attempt = _Attempt(call)
+async def send_async(call: Call, sending: Awaitable[object], answered: Answered) -> object:
+    """The same for what is to be awaited."""
+    attempt = Attempt(call)
     try:
-        response = await cast(Awaitable[object], wrapped(*args, **kwargs))
+        response = await sending
     except BaseException as error:
-        attempt.left(type(error))
+        attempt.left(error)
         raise
-    attempt.answered(cast(_Response, response), is_async=True)
+    attempt.left()
+    _look_at(attempt, response, answered)
     return response
 
 
-def patches() -> tuple[Patch, ...]:
-    """The HTTP clients' own `send`, which custom transports and subclasses pass through too."""
-    return tuple(
-        Patch(f"{library}._client", f"{name}.send", wrapper)
-        for library in ("httpx2", "httpx")
-        for name, wrapper in (("Client", _send), ("AsyncClient", _send_async))
-    )
+def _look_at(attempt: Attempt, response: object, answered: Answered) -> None:
+    try:
+        answered(attempt, response)
+    except Exception:
+        instrumenting.report_failure("transport")
+
+
+def written(call: Call) -> None:
+    """The request has been written: whatever comes now comes from the model. Told once an attempt."""
+    if call.is_written:
+        return
+    call.is_written = True
+    try:
+        call.tracker.passes_to(instrumenting.Stage.WAITING_FIRST_CHUNK)
+    except Exception:
+        instrumenting.report_failure("transport")
+
+
+@guarded("transport")
+def connecting(call: Call) -> None:
+    """The request needs a new connection."""
+    if not call.tracker.is_ended:
+        call.tracker.connecting()
+
+
+@guarded("transport")
+def connected(call: Call) -> None:
+    """The connection stands: the request is written to it."""
+    if not call.tracker.is_ended:
+        call.tracker.enter_stage(instrumenting.Stage.SENDING_REQUEST)
+
+
+def connect(
+    wrapped: Callable[..., object], _instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> object:
+    """The wrapper for the method by which a library makes a new connection."""
+    call = in_flight.get()
+    if call is None:
+        return wrapped(*args, **kwargs)
+    connecting(call)
+    connection = wrapped(*args, **kwargs)
+    connected(call)
+    return connection
+
+
+def connect_async(
+    wrapped: Callable[..., object], _instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> object:
+    """The same for a coroutine function."""
+    call = in_flight.get()
+    coroutine = wrapped(*args, **kwargs)
+    return coroutine if call is None else _connect(call, cast(Awaitable[object], coroutine))
+
+
+async def _connect(call: Call, coroutine: Awaitable[object]) -> object:
+    connecting(call)
+    connection = await coroutine
+    connected(call)
+    return connection

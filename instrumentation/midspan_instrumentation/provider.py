@@ -18,18 +18,26 @@ from midspan.tracking.instrumenting import Piece, Prompt
 __all__ = [
     "ChunkReader",
     "Failure",
+    "Layer",
+    "ManagerClass",
+    "Part",
     "Piece",
     "PieceReader",
+    "Pool",
+    "Processed",
     "Prompt",
     "Provider",
     "Reading",
     "Request",
     "RetryDelay",
+    "Runner",
     "Server",
     "StreamClass",
     "Target",
     "Usage",
+    "no_body",
     "no_pieces",
+    "no_processed",
     "no_prompt",
     "no_tokens",
 ]
@@ -44,11 +52,28 @@ class Usage(NamedTuple):
     cached: int | None = None
 
 
+class Server(NamedTuple):
+    """Where a client sends its requests, and how long (in seconds) it waits for an answer.
+
+    `provider` replaces the provider's own name for a service that speaks its protocol. `model` is the one that the
+    client was made for, where a call names none.
+    """
+
+    address: str | None = None
+    port: int | None = None
+    timeout: float | None = None
+    provider: str | None = None
+    model: str | None = None
+
+
 class Request(NamedTuple):
     """What a call asks for: never its content.
 
     `choices` is how many answers were asked for, so that a stream is over at the last one's end
     mark. `timeout` is in seconds. `attributes` are span attributes named by OpenTelemetry.
+    `server` is for an SDK of many services, which is told at each call where to send it. `parts` is how many requests
+    the SDK itself makes of the call, all at once (0: it is one request, made where it is called); `steps` how many
+    steps its stream will tell of (0: it tells of none).
     """
 
     model: str | None = None
@@ -57,18 +82,9 @@ class Request(NamedTuple):
     timeout: float | None = None
     choices: int = 1
     attributes: Mapping[str, object] = MappingProxyType({})
-
-
-class Server(NamedTuple):
-    """Where a client sends its requests, and how long (in seconds) it waits for an answer.
-
-    `provider` replaces the provider's own name for a service that speaks its protocol.
-    """
-
-    address: str | None = None
-    port: int | None = None
-    timeout: float | None = None
-    provider: str | None = None
+    server: Server | None = None
+    parts: int = 0
+    steps: int = 0
 
 
 class Failure(NamedTuple):
@@ -78,11 +94,23 @@ class Failure(NamedTuple):
     message: str | None = None
 
 
+class Layer(NamedTuple):
+    """How far one of several parts of an answer is, in bytes: a layer of a model that is fetched."""
+
+    key: str
+    completed: float = 0.0
+    total: float | None = None
+
+
 class Reading(NamedTuple):
     """What a reader found in a response, or in a chunk that says more than "one more token".
 
     `tokens` are output tokens to add to the estimate. Each of `finish_reasons` is the end mark of
-    one choice. `failure` ends the operation as failed.
+    one choice. `failure` ends the operation as failed. `is_last` is for a chunk after which the provider says nothing
+    more: the operation is completed with it, before the application has asked for another. `step` is one of the
+    request's `steps`, which has been done. `stage` is one that the
+    provider names, `layer` a part of what it does. `goes_on_as` are the provider and the id of the job that goes on
+    after the call.
     """
 
     tokens: int = 0
@@ -91,6 +119,18 @@ class Reading(NamedTuple):
     finish_reasons: tuple[str, ...] = ()
     usage: Usage | None = None
     failure: Failure | None = None
+    is_last: bool = False
+    step: int | None = None
+    stage: str | None = None
+    layer: Layer | None = None
+    goes_on_as: tuple[str, str] | None = None
+
+
+class Processed(NamedTuple):
+    """How many of a prompt's `total` tokens the server has processed, as it says before its answer begins."""
+
+    tokens: int
+    total: int
 
 
 ChunkReader = Callable[..., int | Reading]
@@ -108,6 +148,11 @@ def no_tokens(_chunk: object) -> int:
     return 0
 
 
+def no_processed(_chunk: object) -> Processed | None:
+    """The reader for streams that begin with their answer."""
+    return None
+
+
 def no_prompt(*_args: object, **_kwargs: object) -> Prompt:
     """The reader for calls of which no content is kept."""
     return Prompt()
@@ -118,15 +163,30 @@ def no_pieces(_answer: object) -> Iterable[Piece]:
     return ()
 
 
+def no_body(_answer: object) -> None:
+    """The finder and the reader for answers that the SDK itself reads."""
+    return
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """One callable of an SDK whose calls are operations.
 
-    `qualname` is looked up in `module`, and in `older_modules` for SDK releases that kept it elsewhere; `optional` is
-    one that not every supported release has. `read_request` and `read_prompt` have the SDK's own parameter names and
-    are called with the call's own arguments; `read_answer` and `read_pieces` read the content of a whole answer and of
-    a chunk. `is_async` is declared, because decorated SDK methods hide that they are coroutine functions. `end_mark`
-    are the bytes by which the body tells that it is over, for applications that read the body themselves.
+    - `qualname` is looked up in `module`, and in `older_modules` for SDK releases that kept it elsewhere; `optional` is
+      one that not every supported release has. `is_async` is declared, because decorated SDK methods hide that they are
+      coroutine functions.
+    - `read_request` and `read_prompt` have the SDK's own parameter names and are called with the call's own arguments;
+      `read_answer` and `read_pieces` read the content of a whole answer and of a chunk; `read_processed` reads what
+      some servers send before their answer.
+    - `end_mark` are the bytes by which the body tells that it is over, for applications that read the body themselves.
+    - `returns_manager` is for one that returns one of the provider's `managers`, which sends the request.
+    - `covers_others` is one of an SDK that is built on others: what they do inside of its calls is part of these, and a
+      stream ends when the application sees it end.
+    - `find_body` is for answers whose body, of the SDK's own class, the application reads itself: `read_response` is
+      given what the SDK returns, and then, with `read_answer`, what `read_body` makes of the body's bytes.
+    - `choose` is for a callable that calls of every kind go through: given the instance and the call's own arguments,
+      it returns the target that such a call is read by, or None for one that is no operation; nothing else of its own
+      target is looked at.
     """
 
     module: str
@@ -135,6 +195,7 @@ class Target:
     read_request: Callable[..., Request]
     read_response: Callable[[object], Reading]
     read_chunk: ChunkReader = no_tokens
+    read_processed: Callable[[Any], Processed | None] = no_processed
     read_prompt: Callable[..., Prompt] = no_prompt
     read_answer: PieceReader = no_pieces
     read_pieces: PieceReader = no_pieces
@@ -143,6 +204,11 @@ class Target:
     end_mark: bytes | None = None
     older_modules: tuple[str, ...] = ()
     optional: bool = False
+    returns_manager: bool = False
+    covers_others: bool = False
+    find_body: Callable[[object], object | None] = no_body
+    read_body: Callable[[bytes], object] = no_body
+    choose: Callable[..., Target | None] | None = None
 
     def as_async(self) -> Self:
         """The same of the class's async twin, as SDKs name it: `AsyncCompletions.create` of `Completions.create`."""
@@ -151,18 +217,59 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class StreamClass:
-    """A class of streams of an SDK, which keeps its response and iterator in private attributes."""
+    """A class of streams of an SDK, which keeps its response and iterator in private attributes.
+
+    `maker` is the method that makes the iterator, of an SDK that only does so when the first chunk is asked for.
+    `asked` is an attribute that the SDK asks the response's body for at every chunk, and takes None for where there is
+    none.
+    """
 
     module: str
     qualname: str
     is_async: bool = False
     iterator: str = "_iterator"
     response: str = "response"
+    maker: str | None = None
+    asked: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ManagerClass:
+    """A class of context managers of an SDK, each of which sends its request when it is entered."""
+
+    module: str
+    qualname: str
+    is_async: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class RetryDelay:
     """The method by which an SDK says how many seconds it sleeps before its next attempt; called for nothing else."""
+
+    module: str
+    qualname: str
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A method that an SDK itself calls once for each part of a call: each is one step of the call's progress."""
+
+    module: str
+    qualname: str
+    is_async: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The name by which a module of an SDK knows the class of thread pools that it makes the parts of a call in."""
+
+    module: str
+    qualname: str
+
+
+@dataclass(frozen=True, eq=False)
+class Runner:
+    """A function of an SDK that runs its first argument, a coroutine function, in a thread of its own where it must."""
 
     module: str
     qualname: str
@@ -178,7 +285,8 @@ def _no_client(_instance: object) -> object | None:
 
 @dataclass(frozen=True, eq=False)
 class Provider:
-    """One LLM SDK: its targets, its stream classes, how it waits, and how to look at the instance called.
+    """One LLM SDK: its targets, its classes of streams and of their managers, how it waits, how it divides calls,
+    and how to look at the instance called.
 
     `read_client` returns the SDK client behind the instance that a target was called on (what
     `midspan.disable(client)` is given), `read_server` says where it sends its requests.
@@ -187,6 +295,15 @@ class Provider:
     name: str
     targets: tuple[Target, ...]
     streams: tuple[StreamClass, ...] = ()
+    managers: tuple[ManagerClass, ...] = ()
     retry_delays: tuple[RetryDelay, ...] = ()
+    parts: tuple[Part, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    runners: tuple[Runner, ...] = ()
     read_client: Callable[[object], object | None] = _no_client
     read_server: Callable[[object], Server] = _unknown_server
+
+    @property
+    def package(self) -> str:
+        """The package of the SDK: of its first target."""
+        return self.targets[0].module.partition(".")[0]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from midspan.compat.agent import Agent
     from midspan.core.operation import Operation, OperationType, Stage, Status
+    from midspan.runtime.watching import watch
     from midspan.runtime.wiring import asgi, instrument, register_prometheus, uninstrument
     from midspan.tracking.decorators import progress, track_llm_progress, track_progress
     from midspan.tracking.events import ProgressEvent
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         get_progress_registry,
         get_progress_tracker,
     )
-    from midspan.tracking.watching import on_progress, watch
+    from midspan.tracking.watching import on_progress
 
 __all__ = [
     "Agent",
@@ -56,6 +57,7 @@ __all__ = [
 _HOMES = {
     "compat.agent": "Agent",
     "core.operation": "Operation OperationType Stage Status",
+    "runtime.watching": "watch",
     "runtime.wiring": "asgi instrument register_prometheus uninstrument",
     "tracking.decorators": "progress track_llm_progress track_progress",
     "tracking.events": "ProgressEvent",
@@ -64,7 +66,7 @@ _HOMES = {
     "tracking.switches": "disable disabled",
     "tracking.tasks": "task",
     "tracking.tracker": "ProgressRegistry ProgressTracker get_progress_registry get_progress_tracker",
-    "tracking.watching": "on_progress watch",
+    "tracking.watching": "on_progress",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -46,7 +46,7 @@ class Top:
 
     def shows(self, *parts: str) -> None:
         """Wait until all of them are on the screen."""
-        self.eventually(lambda: all(part in self.terminal.screen for part in parts))
+        self.eventually(lambda: all(part in self.terminal.screen for part in parts), 30.0, lambda: self.terminal.screen)
 
     def ends(self) -> int:
         """Its exit status, with the terminal as it was before."""

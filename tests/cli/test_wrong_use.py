@@ -22,8 +22,8 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("", "no command given; there are: run, serve, demo"),
-        ("walk", "unknown command 'walk'; there are: run, serve, demo"),
+        ("", "no command given; there are: run, serve, watch, demo"),
+        ("walk", "unknown command 'walk'; there are: run, serve, watch, demo"),
         ("run", "no command given: midspan run -- python app.py"),
         ("run --", "no command given"),
         ("run --fast ls", "--fast"),

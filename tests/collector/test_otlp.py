@@ -28,7 +28,9 @@ WAYS = {
     "http": ("http/protobuf", "none", OTEL),
     "http-gzip": ("http/protobuf", "gzip", RUN),
 }
-STAGES = ["sending_request", "waiting_first_chunk", "streaming_response", "processing_response"]
+STAGES = [
+    "connecting_to_model", "sending_request", "waiting_first_chunk", "streaming_response", "processing_response",
+]  # fmt: skip
 
 Eventually = Callable[[Callable[[], object], float], None]
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from midspan.core import transitions
+from midspan.core import call_transitions, transitions
 from midspan.core.operation import Operation, Status
 from midspan.core.snapshot import snapshot
-from midspan.core.state import HISTORY_LIMIT, Counts, State
+from midspan.core.state import HISTORY_LIMIT, Counts, FailedAttempt, State
 from midspan.core.wire import encode, pack, unpack
 
 NOW = 1_700_000_000.0
@@ -35,7 +35,7 @@ def random_change(state: State, now: float, choose: random.Random) -> int:
         lambda: transitions.set_total_steps(state, choose.randint(-3, 20)),
         lambda: transitions.enter_stage(state, now, choose.choice(["a", "b", "streaming_response"])),
         lambda: transitions.request_cancel(state, now),
-        lambda: transitions.record_usage(state, 3, choose.randint(0, 9)),
+        lambda: call_transitions.record_usage(state, 3, choose.randint(0, 9)),
     ]
     return choose.choice(changes)()
 
@@ -136,7 +136,7 @@ def test_the_servers_usage_wins_over_the_estimate() -> None:
     counts = Counts()
     state = a_state(counts=counts)
     transitions.start(state, NOW)
-    transitions.record_usage(state, 7, 3)
+    call_transitions.record_usage(state, 7, 3)
     counts.chunks, counts.tokens = 9, 9
     transitions.end(state, NOW + 1, Status.COMPLETED)
     tokens = snapshot(state, NOW + 1).tokens
@@ -147,8 +147,8 @@ def test_the_servers_usage_wins_over_the_estimate() -> None:
 def test_the_first_chunk_is_timed_once() -> None:
     state = a_state()
     transitions.start(state, NOW)
-    transitions.first_chunk(state, NOW + 0.5, "streaming_response")
-    transitions.first_chunk(state, NOW + 9, "streaming_response")
+    call_transitions.first_chunk(state, NOW + 0.5, "streaming_response")
+    call_transitions.first_chunk(state, NOW + 9, "streaming_response")
     assert snapshot(state, NOW + 10).time_to_first_chunk == 0.5
 
 
@@ -171,6 +171,92 @@ def test_between_two_attempts_it_is_known_what_is_waited_for_and_until_when() ->
     sent = snapshot(state, NOW + 21)
     assert (sent.stage, sent.waiting_for, sent.next_retry_at) == ("sending_request", None, None)
     assert dict(state.stage_times)["retrying"] == 20.0
+
+
+def test_stages_that_were_noted_are_entered_at_their_own_times_and_in_order() -> None:
+    counts = Counts()
+    state = a_state(counts=counts)
+    transitions.enter_stage(state, NOW, "sending_request")
+    counts.passed = [(NOW + 1, "waiting_first_chunk"), (NOW + 4, "processing_response")]
+    assert transitions.absorb(state, NOW + 9) == transitions.LOUD
+    transitions.end(state, NOW + 9, Status.COMPLETED)
+    expected = [("sending_request", 1.0), ("waiting_first_chunk", 3.0), ("processing_response", 5.0)]
+    assert expected == state.stage_times
+    assert counts.passed == []
+
+
+def test_a_stage_that_is_entered_comes_after_those_that_were_noted() -> None:
+    state = a_state(counts=Counts())
+    transitions.enter_stage(state, NOW, "sending_request")
+    state.counts.passed = [(NOW + 1, "waiting_first_chunk")]  # type: ignore[union-attr]
+    call_transitions.first_chunk(state, NOW + 2, "streaming_response")
+    assert state.stages_completed == ["sending_request", "waiting_first_chunk"]
+
+
+def test_a_connection_takes_the_place_of_the_sending_that_was_to_begin() -> None:
+    state = a_state()
+    transitions.enter_stage(state, NOW, "sending_request")
+    assert call_transitions.connect(state, NOW + 1) == transitions.LOUD
+    transitions.enter_stage(state, NOW + 3, "sending_request")
+    assert state.stage_times == [("connecting_to_model", 3.0)]
+    stages = [event.stage for event in snapshot(state, NOW + 3).history if event.type == "stage"]
+    assert stages == ["connecting_to_model", "sending_request"]
+    transitions.enter_stage(state, NOW + 4, "waiting_first_chunk")
+    call_transitions.connect(state, NOW + 5)
+    assert state.stages_completed == ["connecting_to_model", "sending_request", "waiting_first_chunk"]
+
+
+FAILED = FailedAttempt(NOW + 1, "429", "rate_limit", NOW + 31)
+
+
+def counts_of(failed: FailedAttempt) -> Counts:
+    counts = Counts()
+    counts.failed = failed
+    return counts
+
+
+def test_a_call_that_goes_on_after_a_failed_attempt_waits_for_the_next_one() -> None:
+    state = a_state(counts=counts_of(FAILED))
+    transitions.enter_stage(state, NOW, "sending_request")
+    assert transitions.absorb(state, NOW + 1.01) == transitions.NONE
+    assert transitions.absorb(state, NOW + 2) == transitions.LOUD
+    waiting = snapshot(state, NOW + 2)
+    assert (waiting.stage, waiting.waiting_for, waiting.status_reason) == ("retrying", "rate_limit", "429")
+    assert waiting.next_retry_at == NOW + 31
+    transitions.retry(state, NOW + 30, 2)
+    assert (snapshot(state, NOW + 30).status_reason, state.next_retry_at) == (None, None)
+    assert dict(state.stage_times)["retrying"] == 29.0
+
+
+def test_a_call_that_ends_after_a_failed_attempt_has_not_waited() -> None:
+    state = a_state(counts=counts_of(FAILED))
+    transitions.enter_stage(state, NOW, "sending_request")
+    transitions.end(state, NOW + 2, Status.FAILED)
+    ended = snapshot(state, NOW + 2)
+    assert (ended.stages_completed, ended.status_reason) == (("sending_request",), None)
+
+
+def test_the_processing_of_a_prompt_is_progress_within_its_stage() -> None:
+    state = a_state(max_tokens=10)
+    transitions.enter_stage(state, NOW, "sending_request")
+    seen: list[tuple[float | None, float | None]] = []
+    for processed in (0, 256, 128, 512):
+        call_transitions.process_prompt(state, NOW + 1, processed, 1024)
+        operation = snapshot(state, NOW + 2)
+        seen.append((operation.stage_progress, operation.progress))
+        assert (operation.stage, operation.estimated_remaining_seconds) == ("waiting_first_chunk", None)
+    assert seen == [(0.0, 0.0), (0.25, 0.0625), (0.25, 0.0625), (0.5, 0.125)]
+    call_transitions.first_chunk(state, NOW + 3, "streaming_response")
+    operation = snapshot(state, NOW + 3)
+    assert (operation.stage_progress, operation.progress, operation.progress_source) == (None, 0.25, "stages")
+
+
+@pytest.mark.parametrize(("processed", "total"), [(-1, 10), (11, 10), (0, 0)])
+def test_a_part_of_a_prompt_that_cannot_be_is_dropped(processed: int, total: int) -> None:
+    state = a_state()
+    transitions.enter_stage(state, NOW, "sending_request")
+    assert call_transitions.process_prompt(state, NOW, processed, total) == transitions.NONE
+    assert (state.dropped, state.stage) == (1, "sending_request")
 
 
 def test_a_stage_of_the_plan_gives_its_start_as_progress() -> None:

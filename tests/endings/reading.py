@@ -7,7 +7,7 @@ import gc
 import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
 from typing import Any
 
 from tests.fakes.sdk import Opened
@@ -20,8 +20,10 @@ class AppError(Exception):
 
 
 def entering(result: Any) -> AbstractContextManager[Any]:
-    """A stream for a `with` block: some are context managers, others are generators."""
-    return result if hasattr(result, "__enter__") else closing(result)
+    """A stream for a `with` block: some are context managers, others can only be closed, or not even that."""
+    if hasattr(result, "__enter__"):
+        return result
+    return closing(result) if hasattr(result, "close") else nullcontext(result)
 
 
 def begun(call: Opened) -> Any:
@@ -130,7 +132,9 @@ async def opened(call: Opened) -> Any:
 async def aentering(call: Opened) -> AbstractAsyncContextManager[Any]:
     """It, for an `async with` block."""
     result = await opened(call)
-    return result if hasattr(result, "__aenter__") else aclosing(result)
+    if hasattr(result, "__aenter__"):
+        return result
+    return aclosing(result) if hasattr(result, "aclose") else nullcontext(result)
 
 
 async def abegun(call: Opened) -> Any:
@@ -205,6 +209,8 @@ async def abreak_and_drop(call: Opened) -> None:
 async def anever_read(call: Opened) -> None:
     stream = await abegun(call)
     del stream
+    # Some SDKs do a part of a call in threads, which hold what they have returned for a while.
+    await asyncio.get_running_loop().shutdown_default_executor()
     gc.collect()
 
 

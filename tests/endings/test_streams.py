@@ -7,6 +7,7 @@ what it would have seen without midspan.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import signal
 import sys
@@ -41,10 +42,16 @@ class Ending:
     status: Status
     reason: str | None = None
     of_response: bool = False
+    unread: bool = False
 
-    def fits(self, case: Case) -> bool:
-        """False where it is done to the HTTP response, and the SDK does not show that."""
-        return sdk_of(case).shows_response or not self.of_response
+    def fits(self, case: Case, is_async: bool) -> bool:
+        """False where it is done to an HTTP response that the SDK does not show, or to a stream without a `close`, or
+        to one before its request."""
+        sdk = sdk_of(case)
+        if (self.of_response and not sdk.shows_response) or (self.unread and sdk.wraps_streams):
+            return False
+        closes = self.status is CANCELLED and self.reason != "dropped"
+        return case.closable[is_async] or not closes
 
     def __str__(self) -> str:
         return self.name
@@ -61,10 +68,10 @@ ENDINGS = (
     Ending("exit in with", "ok", r.exit_in_with, r.aexit_in_with, CANCELLED, "SystemExit"),
     Ending("interrupt in with", "ok", r.interrupt_in_with, r.ainterrupt_in_with, CANCELLED, "interrupted"),
     Ending("break, close", "ok", r.break_and_close, r.abreak_and_close, CANCELLED, "closed early"),
-    Ending("never read, close", "ok", r.close_unread, r.aclose_unread, CANCELLED, "closed early"),
+    Ending("never read, close", "ok", r.close_unread, r.aclose_unread, CANCELLED, "closed early", unread=True),
     Ending("response closed", "ok", r.close_the_response, r.aclose_the_response, CANCELLED, "closed early", True),
     Ending("break, drop", "ok", r.break_and_drop, r.abreak_and_drop, CANCELLED, "dropped"),
-    Ending("never read, drop", "ok", r.never_read, r.anever_read, CANCELLED, "dropped"),
+    Ending("never read, drop", "ok", r.never_read, r.anever_read, CANCELLED, "dropped", unread=True),
     Ending("provider error", "refused", r.read_all, r.aread_all, FAILED),
     Ending("connection lost", "cut", r.read_all, r.aread_all, FAILED),
     Ending("read elsewhere", "ok", r.read_in_another_thread, r.aread_in_another_task, COMPLETED),
@@ -80,12 +87,14 @@ def check(ending: Ending, case: Case, operation: Operation, seen: object) -> Non
         check_error(operation, case, seen)
 
 
-def matrix(cases: Sequence[Case]) -> pytest.MarkDecorator:
+def matrix(cases: Sequence[Case], is_async: bool = False) -> pytest.MarkDecorator:
     """Each case with each ending that it can have."""
-    pairs = [(case, ending) for case in cases for ending in ENDINGS if ending.fits(case)]
+    pairs = [(case, ending) for case in cases for ending in ENDINGS if ending.fits(case, is_async)]
     return pytest.mark.parametrize(("case", "ending"), pairs, ids=str)
 
 
+# urllib3 leaves the socket of a dropped response to the collector.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @matrix(STREAMS)
 def test_a_stream_ends_once_and_rightly(case: Case, ending: Ending, url_of: UrlOf) -> None:
     expected = sync_run(case, ending.model, ending.read, url_of(case))
@@ -94,7 +103,7 @@ def test_a_stream_ends_once_and_rightly(case: Case, ending: Ending, url_of: UrlO
         check(ending, case, midspan.the_only_operation(), expected)
 
 
-@matrix(ASYNC_STREAMS)
+@matrix(ASYNC_STREAMS, is_async=True)
 def test_an_async_stream_ends_once_and_rightly(case: Case, ending: Ending, url_of: UrlOf) -> None:
     expected = async_run(case, ending.model, ending.aread, url_of(case))
     with instrumented() as midspan:
@@ -104,7 +113,9 @@ def test_an_async_stream_ends_once_and_rightly(case: Case, ending: Ending, url_o
 
 # `silent`: it ends while the application waits for the headers; `hanging`: in mid-stream.
 waiting = pytest.mark.parametrize(
-    ("model", "stage"), [("silent", "sending_request"), ("hanging", "streaming_response")], ids=["waiting", "streaming"]
+    ("model", "stage"),
+    [("silent", "waiting_first_chunk"), ("hanging", "streaming_response")],
+    ids=["waiting", "streaming"],
 )
 Stop = Callable[[Opened, Callable[[], bool]], Awaitable[None]]
 
@@ -137,7 +148,8 @@ def interrupted(midspan: Seen, stage: str, run: Callable[[], object]) -> object:
 
     def press() -> None:
         while not done.wait(0.002):
-            if midspan.has_stage(stage) and waits_for_the_server():
+            # Twice: a signal that comes when it is only about to wait does not wake it.
+            if midspan.has_stage(stage) and waits_for_the_server() and not done.wait(0.01) and waits_for_the_server():
                 os.kill(os.getpid(), signal.SIGINT)
                 return
 
@@ -194,6 +206,8 @@ def test_a_stream_left_open_when_the_loop_is_shut_down_is_dropped(case: Case, ur
 
     with instrumented() as midspan:
         asyncio.run(leave())
+        if not inspect.isasyncgen(kept[-1]):
+            kept.clear()  # the loop knows nothing of it
         operation = midspan.the_only_operation()
         kept.clear()
     assert (operation.status, operation.status_reason) == (CANCELLED, "dropped")

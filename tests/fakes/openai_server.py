@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from tests.fakes import openai_media
 from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json
 
 __all__ = ["CONTENT", "USAGE", "FakeOpenAI", "OpenAIWire", "answer_of", "events_of"]
+
+STRUCTURED = ('{"answer": "It', " works", '."}')
+"""The same, where a form was asked for."""
 
 
 class OpenAIWire:
@@ -29,6 +33,8 @@ class OpenAIWire:
 
     def is_token(self, event: str | bytes) -> bool:
         text = str(event)
+        if "partial_image" in text:
+            return True
         if '"delta"' not in text and '"text_completion"' not in text:
             return False
         return any(json.dumps(part) in text for part in CONTENT)
@@ -57,11 +63,16 @@ def answer_of(path: str, request: Json) -> Json:
         return _embeddings(request)
     if path.endswith("/responses"):
         return _response(request)
+    if openai_media.is_media(path):
+        return openai_media.answer_of(path, request)
     return _completion(request) if path.endswith("/chat/completions") else _text_completion(request)
 
 
 def events_of(path: str, request: Json) -> Iterator[str]:
     """The answer to a request for a stream, event by event."""
+    if openai_media.is_media(path):
+        yield from openai_media.events_of(path, request)
+        return
     if path.endswith("/responses"):
         for number, event in enumerate(_response_events(request)):
             data = json.dumps({**event, "sequence_number": number}, separators=(",", ":"))
@@ -90,11 +101,12 @@ def _finish(request: Json) -> str:
 
 
 def _content(request: Json) -> str:
-    structured = "response_format" in request or "format" in (request.get("text") or {})
-    return '{"answer": "It works."}' if structured else "".join(_parts(request))
+    return "".join(_parts(request))
 
 
 def _parts(request: Json) -> tuple[str, ...]:
+    if "response_format" in request or "format" in (request.get("text") or {}):
+        return STRUCTURED
     return ("You said: ", _prompt(request)) if request["model"] == "parrot" else CONTENT
 
 
@@ -135,6 +147,12 @@ def _choice(delta: Json, reason: str | None = None, index: int = 0) -> Json:
     return {"index": index, "delta": delta, "finish_reason": reason, "logprobs": None}
 
 
+def _prefill(request: Json, processed: int) -> Json:
+    """What llama.cpp tells of a prompt that it is reading."""
+    told = {"total": USAGE["input"], "cache": 0, "processed": processed, "time_ms": 1}
+    return _chunk(request, [_choice({"role": "assistant", "content": None})], prompt_progress=told)
+
+
 def _chunks(request: Json) -> Iterator[Json]:
     if request["model"] == "odd":
         yield from _odd_chunks(request)
@@ -143,6 +161,8 @@ def _chunks(request: Json) -> Iterator[Json]:
         yield _chunk(request, [_choice({"role": "assistant", "content": ""})])
         yield _error("overloaded", "server_error")
         return
+    if request.get("return_progress"):
+        yield from (_prefill(request, processed) for processed in (0, 4, USAGE["input"]))
     count = request.get("n") or 1
     for index in range(count):
         yield _chunk(request, [_choice({"role": "assistant", "content": ""}, index=index)])

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.fakes.serving import FakeServer, Wire
+from tests.fakes.serving import FakeServer, Wire, asked_of
 
 MESSAGES: Any = [{"role": "user", "content": "Does it work?"}]
 PROMPT = "Does it work?"
@@ -22,7 +22,10 @@ PROMPT = "Does it work?"
 
 @dataclass(frozen=True)
 class Case:
-    """`method` (or where older versions have it, `older`) of a client, called with `options` and a model."""
+    """`method` (or where older versions have it, `older`) of a client, called with `options` and a model.
+
+    `closable` tells whether the streams of the sync client, and those of the async one, can be closed.
+    """
 
     provider: str
     name: str
@@ -30,6 +33,7 @@ class Case:
     options: tuple[tuple[str, Any], ...]
     older: str = ""
     model_as: str = "model"
+    closable: tuple[bool, bool] = (True, True)
 
     def call(self, client: Any, model: str, **more: Any) -> Any:
         """What the application writes."""
@@ -98,8 +102,9 @@ class Sdk:
     `sync_client` and `async_client` give a client that asks once, for a server's URL; `open_async_client` one that
     nobody closes. `over` gives a client of each kind whose requests are answered in the process, by the SDK's own HTTP
     library. `http_response` finds the response behind a stream. `told` says what is kept of the messages of the
-    server's errors. `facts` makes an answer comparable, where its class does not. The asynchronous ones are None for
-    an SDK that has no such client.
+    server's errors. `facts` makes an answer comparable, where its class does not. `wraps_streams` tells that what the
+    application reads is a generator of the SDK's around those of its requests: nothing is seen of one that is not
+    begun. The asynchronous ones are None for an SDK that has no such client.
     """
 
     provider: str
@@ -114,6 +119,7 @@ class Sdk:
     http_response: Callable[[Any], Any] = no_response
     told: Mapping[str, str] = field(default_factory=dict)
     facts: Callable[[Any], object] = itself
+    wraps_streams: bool = False
 
     @property
     def shows_response(self) -> bool:
@@ -122,7 +128,7 @@ class Sdk:
 
     def respond(self, url: str, content: bytes) -> Reply:
         """What the fake server would answer, in one part for each event of a stream and in two for a whole answer."""
-        path, asked = urlsplit(url).path, json.loads(content)
+        path, asked = urlsplit(url).path, asked_of(content)
         if self.wire.model_of(path, asked) == "refused":
             return Reply(400, "application/json", [json.dumps(self.wire.error("no such thing", "refused")).encode()])
         if self.wire.is_streamed(path, asked):

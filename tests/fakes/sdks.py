@@ -9,6 +9,15 @@ from tests.fakes.sdk import Case, Sdk
 
 _CALLS = {
     "openai": "openai",
+    "google_genai": "google.genai",
+    "ollama": "ollama",
+    "anthropic": "anthropic",
+    "groq": "groq",
+    "botocore": "botocore",
+    "huggingface_hub": "huggingface_hub",
+    "litellm": "litellm",
+    "mistralai": "mistralai.client",
+    "cohere": "cohere",
 }
 """Provider → the package that its calls need; they stand in `tests/fakes/<provider>_calls.py`, as `SDK`."""
 

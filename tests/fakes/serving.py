@@ -22,11 +22,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Protocol, Self
+from urllib.parse import parse_qsl
 
 CONTENT = ("It", " works", ".")
 USAGE = {"input": 7, "output": 3}
@@ -67,6 +69,18 @@ class Wire(Protocol):
     def prompt(self, path: str, request: Json) -> str:
         """What was asked."""
         ...
+
+
+_FIELD = re.compile(rb'name="([^"]+)"\r\n\r\n(.*?)\r\n--', re.DOTALL)
+
+
+def asked_of(content: bytes) -> Json:
+    """The fields of a request: it is JSON, or a form, in parts where a file goes with it."""
+    if content.startswith(b"{"):
+        return json.loads(content)
+    in_parts = {name.decode(): value.decode() for name, value in _FIELD.findall(content)}
+    fields = in_parts if content.startswith(b"--") else dict(parse_qsl(content.decode()))
+    return {name: value == "true" or value for name, value in fields.items()}
 
 
 class FakeServer:
@@ -134,9 +148,13 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Tests read no access log."""
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Always the same: an SDK that prints the headers with its errors prints it too."""
+        return "Sat, 21 Nov 2026 12:00:00 GMT"
+
     def do_POST(self) -> None:
         length = int(self.headers.get("content-length", 0))
-        request: Json = json.loads(self.rfile.read(length))
+        request = asked_of(self.rfile.read(length))
         self.fake.requests.append(request)
         try:
             self._answer(self.path.partition("?")[0], request)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +21,7 @@ from midspan.telemetry.prometheus import register
 from midspan.tracking.tracker import ProgressRegistry, get_progress_registry
 from tests.fakes.openai_calls import ANSWERS, MESSAGES, STREAMS, http
 from tests.fakes.openai_server import answer_of, events_of
+from tests.fakes.serving import asked_of
 
 
 class _Body(http.SyncByteStream, http.AsyncByteStream):
@@ -38,7 +38,7 @@ class _Body(http.SyncByteStream, http.AsyncByteStream):
 
 def respond(request: Any) -> Any:
     """What the fake server would answer."""
-    asked = json.loads(request.content)
+    asked = asked_of(request.content)
     if asked["model"] == "refused" or (asked["model"] == "flaky" and _is_first(request)):
         return http.Response(500, headers={"retry-after-ms": "1"}, json={"error": {"message": "no"}})
     if asked.get("stream"):
@@ -111,6 +111,7 @@ class Application:
                 return [*response.iter_lines()]
 
         yield lines
+        yield lambda: [*create.create(model="ok", messages=MESSAGES, stream=True, extra_body={"return_progress": True})]
 
     def _errors(self) -> Iterator[Callable[[], object]]:
         create = self._sync.chat.completions.create

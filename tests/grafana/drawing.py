@@ -15,16 +15,18 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, Route
 
-from tests.grafana.reading import ROOT, Json, panels
+from tests.grafana.reading import ROOT, Json, links, panels
 from tests.programs import program, without
 
 SOURCE = Path(__file__).with_name("render")
-PICTURES = ROOT / "build" / "dashboards"
+GRAFANA = os.environ.get("GRAFANA", "13")
+"""Whose panel code: 13 or 12, each in the versions of its package*.json."""
+PICTURES = ROOT / "build" / ("dashboards" if GRAFANA == "13" else f"dashboards-{GRAFANA}")
 SITE = "http://localhost:8899"
 """Answered by `_serve`; nobody listens there."""
 CELL = 38
 """Pixels of a line of the grid."""
-DRAWN_WITHIN = 40_000
+DRAWN_WITHIN = 90_000
 INSTALLED_WITHIN = 400
 
 # What each panel shows, or says that it cannot show.
@@ -57,22 +59,22 @@ class Shown:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One dashboard as it was drawn, with every query that left it, and every error of the page."""
+    """One dashboard as it was drawn, with every query that left it, every error of the page, and where it leads to."""
 
     panels: dict[str, Shown]
     asked: list[Json]
     errors: list[str]
+    led: list[str]
 
 
 def site() -> Path:
     """The folder of the page, installed and built once for each state of its sources and kept in the user's cache."""
-    files = sorted(path for path in SOURCE.rglob("*") if path.is_file())
-    wanted = hashlib.sha256((SOURCE / "package.json").read_bytes()).hexdigest()[:12]
+    packages = SOURCE / ("package.json" if GRAFANA == "13" else f"package-{GRAFANA}.json")
+    wanted = hashlib.sha256(packages.read_bytes()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "midspan" / f"render-{wanted}"
-    for path in files:
-        copy = cache / path.relative_to(SOURCE)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
+    ours = shutil.ignore_patterns("package-*.json", "*.py", "__pycache__")
+    shutil.copytree(SOURCE, cache, ignore=ours, dirs_exist_ok=True)
+    shutil.copyfile(packages, cache / "package.json")
     if not (cache / "node_modules" / ".installed").exists():
         _run(cache, program("npm"), "install", "--ignore-scripts", "--legacy-peer-deps", "--no-package-lock",
              "--no-audit", "--no-fund")  # fmt: skip
@@ -95,12 +97,14 @@ def draw(browser: Browser, folder: Path, dashboard: Json, prometheus: str, pictu
     try:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.route(f"{SITE}/**", lambda route: _serve(route, folder, dashboard, prometheus))
-        page.goto(f"{SITE}/?theme={theme}")
+        page.goto(f"{SITE}/?theme={theme}", timeout=DRAWN_WITHIN)
         page.wait_for_function(READY, arg=len(panels(dashboard)), timeout=DRAWN_WITHIN)
         page.wait_for_load_state("networkidle")
         PICTURES.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=PICTURES / f"{picture}.png")
-        return Drawn({one.title: one for one in _looked(page)}, page.evaluate("() => asked"), errors)
+        urls = [link["url"] for panel in panels(dashboard) for link in links(panel)]
+        led = page.evaluate("(urls) => urls.map((url) => led(url))", urls)
+        return Drawn({one.title: one for one in _looked(page)}, page.evaluate("() => asked"), errors, led)
     finally:
         page.close()
 

@@ -90,7 +90,7 @@ def drilling(folder: Path) -> Generator[Stage]:
     with ExitStack() as stack:
         webhook = Webhook()
         hook = stack.enter_context(_listening(webhook))
-        stays, killed = (stack.enter_context(_serving()) for _ in range(2))
+        stays, killed = (stack.enter_context(serving()) for _ in range(2))
         manager = stack.enter_context(_alertmanager(folder, hook))
         jobs = [job("stays", stays.port), job("killed", killed.port)]
         prometheus = stack.enter_context(_prometheus(folder, manager, jobs))
@@ -118,8 +118,9 @@ def _listening(webhook: Webhook) -> Generator[int]:
 
 
 @contextmanager
-def _serving() -> Generator[App]:
-    port = free_port()
+def serving(port: int | None = None) -> Generator[App]:
+    """`midspan serve` for the time of the block, on `port`: as one that begins anew has it."""
+    port = port or free_port()
     command = [sys.executable, "-m", "midspan", "serve", "--port", str(port)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
     with subprocess.Popen(command, text=True, env=clean_environ(), **pipes) as process:

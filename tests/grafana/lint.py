@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import combinations
 
 import promql_parser as promql
 
-from tests.grafana.reading import Json, filled, known, panels, selectors
+from tests.grafana.reading import NAMES, Json, committed, filled, known, links, panels, selectors
 
 NEEDS_UNIT = ("stat", "timeseries", "gauge", "bargauge")
 COUNTING = re.compile(r"(?:rate|irate|increase)\(\s*([a-z_]+)")
@@ -105,6 +106,35 @@ def leads_to_the_others(dashboard: Json) -> Iterator[str]:
         if one["includeVars"] and one["keepTime"] and set(one["tags"]) <= set(dashboard["tags"]):
             return
     yield "no link to the other dashboards"
+
+
+def drills_down_with_what_was_chosen(dashboard: Json) -> Iterator[str]:
+    """ours: a link of a panel leads to another dashboard, keeps the time, and keeps every choice that is one there"""
+    here = _choices(dashboard)
+    for panel in panels(dashboard):
+        for link in links(panel):
+            uid, _, query = link["url"].removeprefix("/d/").partition("?")
+            there = _by_uid().get(uid)
+            if there is None or uid == dashboard["uid"]:
+                yield f"{panel['title']}: {link['title']} leads to {uid}"
+                continue
+            kept = query.split("&")
+            wanted = {"${__url_time_range}", *(f"${{{name}:queryparam}}" for name in here & _choices(there))}
+            if missing := sorted(wanted - {*kept}):
+                yield f"{panel['title']}: {link['title']} loses {', '.join(missing)}"
+            named = {re.split(r"var-|[=:}]|\$\{", part)[1] for part in kept} - {"__url_time_range"}
+            if unknown := sorted(named - {one["name"] for one in there["templating"]["list"]}):
+                yield f"{panel['title']}: {link['title']} gives {', '.join(unknown)}, which {uid} has not"
+
+
+def _choices(dashboard: Json) -> set[str]:
+    """The variables that somebody chooses values of; one that is typed is a pattern, and fits no other."""
+    return {one["name"] for one in dashboard["templating"]["list"] if one["type"] != "textbox"}
+
+
+@cache
+def _by_uid() -> dict[str, Json]:
+    return {one["uid"]: one for one in map(committed, NAMES)}
 
 
 # --- rules of a panel -------------------------------------------------------------------------------
@@ -231,6 +261,7 @@ OF_A_DASHBOARD: tuple[Rule, ...] = (
     ids_are_unique,
     panels_do_not_overlap,
     leads_to_the_others,
+    drills_down_with_what_was_chosen,
 )
 OF_A_PANEL: tuple[Rule, ...] = (
     has_title_and_description,

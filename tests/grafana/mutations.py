@@ -62,11 +62,13 @@ INTERNAL = "MidspanInternalErrors"
 _NEWBORN = r"\n +or\n +\(midspan_\w+(\{[^}]*\})? unless [^\n]*"
 _RISEN = r"\(increase\((.*?)\) > 0\)"
 _WAIT = r"\n +for: [^\n]*"
+_AN_INSTANT = r"last_over_time\((.*?)\[5m\] offset (\w+)\)", r"\1 offset \2"
 
 MUTATIONS = (
     Mutation(FAILED, "the first failure of a series is not seen", _NEWBORN, "", "operations"),
     Mutation(FAILED, "further failures are not seen", _RISEN, rf"(increase(\1) {NEVER})", "operations"),
     Mutation(FAILED, "a rise of nothing hides the first failure", _RISEN, r"increase(\1)", "operations"),
+    Mutation(FAILED, "what one failed scrape has hidden is new a window later", *_AN_INSTANT, "gaps"),
     Mutation(FAILED, "every type is critical", r'\{midspan_operation_type=~"batch\|fine_tuning"\}', "", "operations"),
     Mutation(FAILED, "the error's type is not told", ", error_type\\)", ")", "operations"),
     Mutation(FAILED, "over as soon as it is quiet", r"\n +keep_firing_for: [^\n]*", "", "operations"),
@@ -115,6 +117,7 @@ MUTATIONS = (
     Mutation(DOWN, "not waited for", _WAIT, "", "services"),
     Mutation(INTERNAL, "the first error of a part is not seen", _NEWBORN, "", "services"),
     Mutation(INTERNAL, "further errors are not seen", _RISEN, rf"(increase(\1) {NEVER})", "services"),
+    Mutation(INTERNAL, "what one failed scrape has hidden is new a window later", *_AN_INSTANT, "gaps"),
     Mutation(BURN, "no short window", r"and\n +job_operation:\S+ > [^\n]*\n", "", "budget"),
     Mutation(BURN, "a few endings are enough", "> 10", "> 0", "budget"),
     Mutation(BURN, "another budget", r"\* 0.01", "* 0.02", "budget"),

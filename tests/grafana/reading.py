@@ -48,6 +48,14 @@ def panels(dashboard: Json) -> list[Json]:
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
+def links(panel: Json) -> list[Json]:
+    """The links at its title and in its fields."""
+    field = panel["fieldConfig"]
+    of_fields = [one for each in field["overrides"] for one in each["properties"] if one["id"] == "links"]
+    found = [*panel.get("links", []), *field["defaults"].get("links", [])]
+    return found + [link for one in of_fields for link in one["value"]]
+
+
 def queries(kind: str = "prometheus") -> list[Query]:
     """Every query of the committed dashboards to such a data source."""
     return [

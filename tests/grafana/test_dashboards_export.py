@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import yaml
@@ -13,6 +14,10 @@ import yaml
 from midspan.cli import main
 from midspan.grafana.export import FORMATS, files
 from midspan.grafana.options import Options
+from tests.environ import clean_environ
+from tests.grafana.reading import ROOT
+
+WRITTEN = "out"
 
 
 def exported(folder: Path) -> dict[str, str]:
@@ -40,6 +45,7 @@ def test_s3_59_every_option_is_in_what_is_written(tmp_path: Path) -> None:
     assert "0.005" in rules and "> 2.5" in rules and "> 0.2" in rules and "service_name" in rules
     assert 'midspan_operation_type=~"agent"' in rules or 'midspan_operation_type=~\\"agent\\"' in rules
     assert "http://g/d/" in rules and "http://r/Midspan" in rules
+    assert '"runbooks/Midspan' not in rules
     provider = yaml.safe_load(found["provisioning/dashboards/midspan.yaml"])["providers"][0]
     source = yaml.safe_load(found["provisioning/datasources/midspan.yaml"])["datasources"][0]
     assert (provider["folder"], source["name"]) == ("LLM", "Mimir")
@@ -97,3 +103,16 @@ def test_it_needs_nothing_but_msgspec_beside_the_standard_library(tmp_path: Path
     heavy = {"opentelemetry", "starlette", "uvicorn", "prometheus_client", "yaml", "wrapt", "openai"}
     assert not heavy & set(done.stdout.split())
     assert json.loads((tmp_path / "dashboards" / "overview.json").read_text("utf-8"))["uid"] == "midspan-overview"
+
+
+def test_what_is_installed_writes_the_same_as_the_checkout(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with ZipFile(wheel) as packed:
+        packed.extractall(tmp_path / "site")
+    code = f"import midspan, midspan.cli as cli; print(midspan.__file__); cli.main(['grafana', 'export', {WRITTEN!r}])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                          env=clean_environ(PYTHONPATH=str(tmp_path / "site")), check=True)  # fmt: skip
+    assert done.stdout.startswith(str(tmp_path / "site"))
+    assert exported(tmp_path / WRITTEN) == files(Options(), "classic")

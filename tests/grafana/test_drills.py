@@ -8,7 +8,8 @@ from time import monotonic
 
 import pytest
 
-from tests.grafana.drilling import EVALUATION, SCRAPE, Stage, Told, drilling
+from tests.grafana.drilling import EVALUATION, SCRAPE, Stage, Told, drilling, serving
+from tests.grafana.reading import committed, filled, panels
 
 Eventually = Callable[[Callable[[], object], float], None]
 FAILED, STALLED, LOST = "MidspanOperationFailed", "MidspanOperationStalled", "MidspanOperationsLost"
@@ -23,6 +24,8 @@ class Drilled:
 
     told: list[Told] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    restarts: list[float] = field(default_factory=list)
+    """What the panel Restarts shows before the killed process begins anew, and after."""
 
     def one(self, alert: str) -> Told:
         """What fired; a resend of the same is the same."""
@@ -34,6 +37,13 @@ class Drilled:
 def _is_seen(stage: Stage) -> bool:
     """Whether Prometheus has every operation of the drill, and none of them is over."""
     return len(stage.prometheus.points("midspan_operation_active > 0")) == 3
+
+
+def _restarts(stage: Stage) -> float:
+    """What the panel shows over the last ten minutes."""
+    (panel,) = (one for one in panels(committed("failures")) if one["title"] == "Restarts")
+    (row,) = stage.prometheus.ask("query", query=filled(panel["targets"][0]["expr"], span="10m"))["result"]
+    return float(row["value"][1])
 
 
 def _drill(stage: Stage, eventually: Eventually) -> Drilled:
@@ -58,6 +68,11 @@ def _drill(stage: Stage, eventually: Eventually) -> Drilled:
     stage.stays.change("stalls", status="cancelled")
     arrives("moves again", monotonic(), STALLED, "resolved")
     drilled.told = list(webhook.told)
+
+    drilled.restarts.append(_restarts(stage))
+    with serving(stage.killed.port):
+        eventually(lambda: _restarts(stage) != drilled.restarts[0], WITHIN)
+        drilled.restarts.append(_restarts(stage))
     return drilled
 
 
@@ -97,8 +112,11 @@ def test_nothing_else_arrives(drilled: Drilled) -> None:
     assert {told.labels["midspan_operation_name"] for told in drilled.told} == {"to-fail", "to-be-lost", "stalls"}
 
 
-def test_every_drill_is_measured(drilled: Drilled, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_process_that_begins_anew_is_one_restart_on_the_dashboard(drilled: Drilled) -> None:
+    assert drilled.restarts == [0.0, 1.0]
+
+
+def test_every_drill_is_measured(drilled: Drilled, tell: Callable[[str], None]) -> None:
     seconds = ", ".join(f"{what} {took:.2f} s" for what, took in drilled.seconds.items())
-    with capsys.disabled():
-        print(f"\nto the webhook, scraped every {SCRAPE}, evaluated every {EVALUATION}: {seconds}")
+    tell(f"to the webhook, scraped every {SCRAPE}, evaluated every {EVALUATION}: {seconds}")
     assert list(drilled.seconds) == ["failed", "lost", "stalled", "moves again"]

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from midspan_instrumentation._examining import examine
+from midspan_instrumentation._importing import OnImport
 from midspan_instrumentation.provider import Reading, Request, Target
 
 
@@ -15,18 +16,25 @@ def target(module: str, **more: object) -> Target:
     return Target(module, "Thing.call", "chat", lambda: Request(), lambda _: Reading(), **more)  # type: ignore[arg-type]
 
 
-def test_an_sdk_that_is_not_there_is_not_imported() -> None:
-    examined = examine("none", [target("no_such_sdk.resources")], [])
-    assert (examined.is_installed, examined.packages, examined.error) == (False, ("no_such_sdk",), None)
+def on_import(package: str) -> OnImport:
+    return OnImport(package, tuple)
+
+
+@pytest.mark.parametrize("package", ["no_such_sdk", "no_such_namespace.sdk"])
+def test_an_sdk_that_is_not_there_is_not_imported(package: str) -> None:
+    examined = examine("none", [target(f"{package}.resources")], on_import(package))
+    assert (examined.is_installed, examined.package, examined.error) == (False, package, None)
 
 
 def test_a_callable_that_is_not_patched_is_missing_unless_it_is_optional() -> None:
-    assert examine("json", [target("json.decoder")], []).missing == ("Thing.call",)
-    assert examine("json", [target("json.decoder", optional=True)], []).missing == ()
+    assert examine("json", [target("json.decoder")], on_import("json")).missing == ("Thing.call",)
+    assert examine("json", [target("json.decoder", optional=True)], on_import("json")).missing == ()
 
 
 def test_a_module_that_the_release_has_not_is_no_error() -> None:
-    examined = examine("json", [target("json.newer", older_modules=("json.decoder",)), target("json.gone")], [])
+    examined = examine(
+        "json", [target("json.newer", older_modules=("json.decoder",)), target("json.gone")], on_import("json")
+    )
     assert examined.error is None and examined.is_installed
 
 
@@ -34,7 +42,7 @@ def test_a_module_that_the_release_has_not_is_no_error() -> None:
 def test_an_sdk_that_cannot_be_imported_says_why(line: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "half_an_sdk.py").write_text(line)
     monkeypatch.syspath_prepend(tmp_path)
-    error = examine("half", [target("half_an_sdk")], []).error
+    error = examine("half", [target("half_an_sdk")], on_import("half_an_sdk")).error
     assert error is not None and error.endswith(("No module named 'no_such_dependency'", "OSError: broken"))
 
 

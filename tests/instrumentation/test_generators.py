@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import aclosing, closing
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
@@ -65,7 +66,9 @@ def text_of(chunks: list[Any]) -> str:
     return "".join(getattr(chunk.choices[0].delta, "content", "") for chunk in chunks)
 
 
-STREAMED = ["sending_request", "waiting_first_chunk", "streaming_response", "processing_response"]
+STREAMED = [
+    "connecting_to_model", "sending_request", "waiting_first_chunk", "streaming_response", "processing_response",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["chat", "ask"])
@@ -112,8 +115,7 @@ def test_a_generator_that_is_closed_early_is_closed_inside_too(sdk: Client, seen
     answer: Any = sdk.chat(model="ok", **GIVEN)
     next(answer)
     answer.close()
-    get_progress_registry().reap()
-    assert told(the_operation(seen))[0] == "cancelled"
+    assert told(the_operation(seen)) == ("cancelled", "closed early", 1)
     with pytest.raises(StopIteration):
         next(answer)
 
@@ -123,10 +125,58 @@ def test_an_asynchronous_one_is_closed_when_its_aclose_returns(sdk: Client, seen
         answer: Any = sdk.achat(model="ok", **GIVEN)
         await anext(answer)
         await answer.aclose()
-        get_progress_registry().reap()
-        return told(seen.operations[0])[0]
+        return told(seen.operations[0])
 
-    assert asyncio.run(run()) == "cancelled"
+    assert asyncio.run(run()) == ("cancelled", "closed early", 1)
+
+
+@pytest.mark.parametrize(
+    ("around", "reason"), [(KeyboardInterrupt, "interrupted"), (SystemExit, "SystemExit"), (ValueError, "closed early")]
+)
+def test_what_it_is_closed_for_is_told(around: type[BaseException], reason: str, sdk: Client, seen: Captured) -> None:
+    answer: Any = sdk.chat(model="ok", **GIVEN)
+    with pytest.raises(around), closing(answer):
+        raise around
+
+    async def run() -> None:
+        own: Any = sdk.achat(model="ok", **GIVEN)
+        async with aclosing(own):
+            await anext(own)
+            raise around
+
+    with pytest.raises(around):
+        asyncio.run(run())
+    assert [each.status_reason for each in seen.operations] == [reason, reason]
+
+
+def test_one_whose_answer_is_complete_is_completed_by_closing_it(sdk: Client, seen: Captured) -> None:
+    answer: Any = sdk.chat(model="ok", **GIVEN)
+    for _ in range(5):
+        next(answer)
+    answer.close()
+    assert told(the_operation(seen)) == ("completed", None, 5)
+
+
+def test_an_asynchronous_one_that_is_made_where_no_loop_runs_is_read_in_one(sdk: Client, seen: Captured) -> None:
+    answer: Any = sdk.achat(model="ok", **GIVEN)
+
+    async def run() -> list[Any]:
+        return [chunk async for chunk in answer]
+
+    assert text_of(asyncio.run(run())) == "".join(CONTENT)
+    assert told(the_operation(seen)) == ("completed", None, 5)
+
+
+def test_one_that_the_loop_closes_at_its_end_is_dropped(sdk: Client, seen: Captured) -> None:
+    kept: list[Any] = []
+
+    async def run() -> None:
+        kept.append(sdk.achat(model="ok", **GIVEN))
+        await anext(kept[0])
+
+    asyncio.run(run())
+    get_progress_registry().reap()
+    assert told(the_operation(seen)) == ("cancelled", "dropped", 1)
 
 
 def test_one_that_is_never_begun_or_dropped_in_the_middle_ends(sdk: Client, seen: Captured, server: FakeOpenAI) -> None:
@@ -138,8 +188,14 @@ def test_one_that_is_never_begun_or_dropped_in_the_middle_ends(sdk: Client, seen
     next(begun)
     del begun
     gc.collect()
+    cycle: list[Any] = [sdk.chat(model="ok", **GIVEN)]
+    next(cycle[0])
+    cycle.append(cycle)
+    del cycle
+    gc.collect()
+    assert len(get_progress_registry().running()) == 1  # it is not ended in the collector
     get_progress_registry().reap()
-    assert [told(each)[:2] for each in seen.operations] == [("cancelled", "dropped"), ("cancelled", "dropped")]
+    assert [told(each)[:2] for each in seen.operations] == [("cancelled", "dropped")] * 3
 
 
 def test_a_failure_of_ours_leaves_the_generator_to_the_application(

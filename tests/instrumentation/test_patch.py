@@ -14,6 +14,7 @@ import pytest
 import wrapt
 
 import midspan_instrumentation as instrumentation
+from midspan_instrumentation import _tables
 from midspan_instrumentation._patch import Patch
 from midspan_instrumentation.provider import Provider, Reading, Request, Target
 from tests.fakes.openai_calls import ANSWERS, http, sync_client
@@ -215,10 +216,10 @@ def third_party(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         return [Point()] if group == "midspan_provider" else []
 
     monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
-    instrumentation._third_parties.cache_clear()
+    _tables._third_parties.cache_clear()
     yield name
     instrumentation.undo()
-    instrumentation._third_parties.cache_clear()
+    _tables._third_parties.cache_clear()
 
 
 def test_a_third_partys_provider_is_found_by_its_entry_point(third_party: str) -> None:

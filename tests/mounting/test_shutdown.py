@@ -17,7 +17,7 @@ from tests.mounting.serving import Host, start
 from tests.server.live import Events, events
 
 WAITS_FOR_CLIENTS = sys.version_info >= (3, 12)
-"""hypercorn 0.18 cuts streams after its own timeout, but its `Server.wait_closed` waits for clients since Python 3.12."""
+"""hypercorn 0.18 cuts streams after its own timeout, but `Server.wait_closed` waits for clients since Python 3.12."""
 
 
 class Open:

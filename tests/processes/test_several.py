@@ -21,7 +21,7 @@ from tests.collector.collectors import rotel
 from tests.collector.receiver import Receiver, Service, attributes, listening, points
 from tests.processes.programs import clean_environ
 
-Eventually = Callable[[Callable[[], object], float], None]
+Eventually = Callable[..., None]
 TOKEN = "sesame"
 NAMES = ("first", "fork", "spawn")
 
@@ -144,7 +144,7 @@ def test_every_process_pushes_its_own_operations_and_nobody_elses(program: Runni
         return [active(service) for service in program.instances()]
 
     wanted: list[dict[str, int]] = [{name: 1} for name in NAMES]
-    eventually(lambda: sorted(pushed(), key=str) == wanted, 30.0)
+    eventually(lambda: sorted(pushed(), key=str) == wanted, 30.0, lambda: (pushed(), program.lines))
 
 
 def test_the_api_of_the_first_shows_its_own_to_whoever_has_the_token(program: Running) -> None:

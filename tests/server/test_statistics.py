@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from midspan.core import transitions
+from midspan.core import call_transitions
 from midspan.core.retention import Limits
 from midspan.core.statistics import MAX_MODELS, MAX_SERIES
 from midspan.server.statistics import summary
@@ -119,10 +119,10 @@ def stream(registry, clock, tokens: int = 0, **options) -> None:
     tracker = registry.create_tracker(None, "llm_request", name="chat", **options)
     tracker.enter_stage("sending_request")
     clock.advance(2)
-    tracker.apply(lambda state, now: transitions.first_chunk(state, now, "streaming_response"))
+    tracker.apply(lambda state, now: call_transitions.first_chunk(state, now, "streaming_response"))
     clock.advance(10)
     if tokens:
-        tracker.apply(lambda state, _: transitions.record_usage(state, 5, tokens))
+        tracker.apply(lambda state, _: call_transitions.record_usage(state, 5, tokens))
     tracker.complete()
 
 
@@ -147,8 +147,8 @@ def test_running_streams_have_a_rate_together(client, registry, clock) -> None:
     for _ in range(2):
         tracker = registry.create_tracker(None, "llm_request")
         tracker.start()
-        tracker.apply(lambda state, now: transitions.first_chunk(state, now, "streaming_response"))
-        tracker.apply(lambda state, _: transitions.record_usage(state, 5, 100))
+        tracker.apply(lambda state, now: call_transitions.first_chunk(state, now, "streaming_response"))
+        tracker.apply(lambda state, _: call_transitions.record_usage(state, 5, 100))
     clock.advance(10)
     assert client.get("/v1/statistics").json()["running_tokens_per_second"] == pytest.approx(20)
 

@@ -387,6 +387,18 @@ def test_a_span_that_is_only_reported_after_the_call_joins_it(
     assert only(registry).operation_id == call.operation_id
 
 
+def test_a_span_that_says_only_at_its_end_that_it_was_around_a_call_joins_it(
+    registry: ProgressRegistry, start: StartSpan
+) -> None:
+    """As those of OpenInference for LangChain, which are never current either."""
+    span = start("ChatOpenAI")
+    call = call_of()
+    call.complete()
+    span.set_attributes(CHAT)
+    span.end()
+    assert only(registry).operation_id == call.operation_id
+
+
 def test_the_next_call_of_the_same_context_is_another_operation(registry: ProgressRegistry, start: StartSpan) -> None:
     call_of().complete()
     start("chat m", CHAT).end()

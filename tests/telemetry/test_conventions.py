@@ -179,7 +179,7 @@ def test_a_cancelled_task_is_cancelled_and_no_error(case: Case, server: FakeOpen
     async def run() -> None:
         async with async_client(server.base_url) as client:
             task = asyncio.ensure_future(case.call(client, "silent"))
-            await until(lambda: seen.has_stage("sending_request"))
+            await until(lambda: seen.has_stage("waiting_first_chunk"))
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from midspan.core import transitions, wire
+from midspan.core import call_transitions, wire
 from midspan.core.operation import Operation
 from midspan.telemetry.prometheus import MetricsPage
 from midspan.testing import FakeClock
@@ -216,7 +216,7 @@ def test_token_counts_that_no_server_should_tell_are_dropped_and_counted(
     registry: ProgressRegistry, tokens: Any
 ) -> None:
     tracker = registry.create_tracker()
-    tracker.apply(lambda state, _: transitions.record_usage(state, tokens, tokens, tokens, tokens))
+    tracker.apply(lambda state, _: call_transitions.record_usage(state, tokens, tokens, tokens, tokens))
     assert shown(tracker, registry).tokens is None
     assert tracker.state.dropped > 0
 

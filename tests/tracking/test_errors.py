@@ -51,8 +51,9 @@ class BrokenError(Exception):
         ({"body": {"message": SAID, "type": "server_error"}, "type": "server_error"}, "server_error"),
         ({"status_code": 400, "code": SAID}, "400"),
         ({"body": SAID}, None),
+        ({"status_code": -1, "error": SAID}, None),
     ],
-    ids=["openai", "anthropic", "google", "botocore", "in a stream", "a code that is none", "text alone"],
+    ids=["openai", "anthropic", "google", "botocore", "in a stream", "a code that is none", "text alone", "ollama"],
 )
 def test_a_servers_answer_is_told_by_its_status_and_codes(held: dict[str, Any], told: str | None) -> None:
     info = error_info(ApiError(**held))

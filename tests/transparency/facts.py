@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterable
 from typing import Any
 
 
 def shape(value: Any) -> object:
-    """The type, what an object says it has, and what its own attributes are."""
+    """The type, what an object says it has, and what its own attributes are; but for what is midspan's."""
     # The first attempt to pickle an object leaves `__slotnames__` on its class.
     said = set(dir(value)) - {"__slotnames__"}
-    return type(value), sorted(said), sorted(vars(value)) if hasattr(value, "__dict__") else None
+    return own_class(value), _not_ours(said), _not_ours(vars(value)) if hasattr(value, "__dict__") else None
+
+
+def _not_ours(attributes: Iterable[str]) -> list[str]:
+    return sorted(name for name in attributes if not name.startswith("midspan_"))
+
+
+def own_class(value: Any) -> type:
+    """The SDK's class of an object, also of a stream that is watched by a subclass of it."""
+    kinds = type(value).__mro__
+    ours = [kind for kind in kinds if kind.__module__.startswith("midspan_instrumentation")]
+    return kinds[kinds.index(ours[-1]) + 1] if ours else kinds[0]
 
 
 def pickled(value: Any) -> object:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
-from midspan_instrumentation.provider import Reading, Request, Usage
+from midspan_instrumentation.provider import Processed, Reading, Request, Usage
 from midspan_instrumentation.providers._fields import (
     Readers,
     field,
@@ -90,6 +90,16 @@ def read_chunk(chunk: ChatCompletionChunk) -> int | Reading:
     except (TypeError, ValueError, AttributeError, KeyError):
         pass  # not one choice, or an odd one
     return read_whole_chunk(chunk, _has_output)
+
+
+def read_processed(chunk: object) -> Processed | None:
+    """llama.cpp's `prompt_progress`, which it sends where the request has `return_progress`."""
+    more = getattr(chunk, "__pydantic_extra__", None)
+    told = field(chunk, "prompt_progress") if more is None else more.get("prompt_progress")
+    if told is None:
+        return None
+    tokens, total = whole(field(told, "processed")), whole(field(told, "total"))
+    return None if tokens is None or total is None else Processed(tokens, total)
 
 
 def read_whole_chunk(chunk: object, has_output: Callable[[object], bool]) -> int | Reading:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
+from midspan_instrumentation.provider import Request
+
 Readers = Mapping[str, tuple[str, Callable[[object], object]]]
 """Parameter of an SDK's method → the span attribute for it, and how its value is read."""
 
@@ -39,6 +41,11 @@ def field(value: object, name: str) -> Any:
     return getattr(value, name, None)
 
 
+def fields_of(value: object) -> Mapping[str, object]:
+    """The fields of a mapping or of an object: applications give either."""
+    return cast("Mapping[str, object]", value if isinstance(value, Mapping) else getattr(value, "__dict__", {}))
+
+
 def output_type(form: object) -> str | None:
     """`json` for a schema, which may be a class, and `text`; None where no form of the answer was asked for."""
     kind = "json" if isinstance(form, type) else field(form, "type")
@@ -69,12 +76,21 @@ def given_of(asked: Mapping[str, object], attributes: Readers) -> dict[str, obje
     """The attributes of those parameters of a call that have one: a call gives two or three of a dozen."""
     found: dict[str, object] = {}
     for parameter, value in asked.items():
-        if parameter in attributes and value is not None:
+        if value is not None and parameter in attributes:
             name, read = attributes[parameter]
             known = read(value)
             if known is not None:
                 found[name] = known
     return found
+
+
+def streamed(read: Callable[..., Request]) -> Callable[..., Request]:
+    """The reader for a method that always streams, of another one's that never does."""
+
+    def read_streamed(*args: object, **asked: object) -> Request:
+        return read(*args, **asked)._replace(stream=True)
+
+    return read_streamed
 
 
 def texts(value: object) -> tuple[str, ...] | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from midspan_instrumentation.provider import Piece
 from midspan_instrumentation.providers._fields import field, items, text
 
 Json = dict[str, Any]
@@ -29,6 +30,18 @@ def tool_call(call_id: object, name: object, arguments: object) -> Json:
 def tool_answer(call_id: object, response: object) -> Json:
     """What a tool has answered."""
     return {"type": "tool_call_response", "id": text(call_id), "response": response}
+
+
+def whole_call(call_id: object, name: object, arguments: object, choice: int = 0) -> Piece:
+    """A tool call that arrives in one piece, with no number: what it says tells it from others."""
+    said = arguments if isinstance(arguments, str) else json.dumps(arguments, default=str)
+    called, named = text(call_id), text(name)
+    return Piece(said, "tool_call", choice, key=hash((called, named, said)), id=called, name=named)
+
+
+def function_tool(function: object) -> Json:
+    """A function of the application, given as a tool: the SDK makes the declaration of it."""
+    return {"type": "function", "name": field(function, "__name__"), "description": field(function, "__doc__")}
 
 
 def as_object(arguments: object) -> object:

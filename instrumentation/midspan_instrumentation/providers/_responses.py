@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from openai.types.responses import Response, ResponseStreamEvent
 
 
+_UNFINISHED = ("queued", "in_progress")
+
+
 def read_request(
     *_: object,
     model: object = None,
@@ -57,6 +60,8 @@ def read_request(
 def read_response(result: object) -> Reading:
     """A `Response`, or the first event of a stream, which carries one."""
     response = response_of(result)
+    if own(response, "background") is True and text(response.status) in _UNFINISHED:
+        return Reading(id=text(response.id), model=text(response.model), goes_on_as=("openai", response.id))
     return Reading(
         id=text(getattr(response, "id", None)),
         model=text(getattr(response, "model", None)),

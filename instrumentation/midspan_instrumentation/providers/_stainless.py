@@ -8,6 +8,7 @@ from typing import Any
 
 from midspan_instrumentation.provider import RetryDelay, Server, StreamClass
 from midspan_instrumentation.providers._fields import seconds
+from midspan_instrumentation.providers._hosts import provider_at
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -26,7 +27,7 @@ MAX_SERVERS = 1_000
 
 
 def server_behind(instance: object, named: Callable[[object], str | None]) -> Server:
-    """The server behind a resource; `named` gives the provider for a client of another one, else None."""
+    """The server behind a resource; `named` gives the provider for a client of another one, None where its host tells."""
     client: Any = read_client(instance)
     if client is None:
         return Server()
@@ -46,7 +47,7 @@ def _server_of(client: Any, provider: str | None) -> Server:
         address=url.host,
         port=url.port or _DEFAULT_PORTS.get(url.scheme),
         timeout=seconds(client.timeout),
-        provider=provider,
+        provider=provider or provider_at(url.host),
     )
 
 

@@ -1,4 +1,4 @@
-"""OpenAI: completions, responses and embeddings, also of services that speak its protocol."""
+"""OpenAI: completions, responses, embeddings, images, sound, moderations, also of services that speak its protocol."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from dataclasses import replace
 
 from midspan_instrumentation.provider import Provider, Server, Target
 from midspan_instrumentation.providers import (
+    _audio,
     _chat_completions,
     _chat_content,
     _embeddings,
+    _images,
+    _moderations,
     _responses,
     _responses_content,
     _text_completions,
@@ -34,6 +37,7 @@ _CHAT = Target(
     read_request=_chat_completions.read_request,
     read_response=_chat_completions.read_completion,
     read_chunk=_chat_completions.read_chunk,
+    read_processed=_chat_completions.read_processed,
     read_prompt=_chat_content.read_prompt,
     read_answer=_chat_content.read_answer,
     read_pieces=_chat_content.read_pieces,
@@ -70,7 +74,34 @@ _EMBEDDINGS = Target(
     read_response=_embeddings.read_response,
 )
 
-_CREATED = (_CHAT, _COMPLETIONS, _RESPONSES, _EMBEDDINGS)
+_IMAGES = Target(
+    module="openai.resources.images",
+    qualname="Images.generate",
+    operation="generate_images",
+    operation_type="image",
+    read_request=_images.read_request,
+    read_response=_images.read_response,
+    read_chunk=_images.read_event,
+    read_prompt=_audio.read_prompt,
+    end_mark=b"event: image_generation.completed",
+)
+_EDITED = tuple(
+    replace(_IMAGES, qualname=f"Images.{name}", operation="edit_images", end_mark=b"event: image_edit.completed")
+    for name in ("edit", "create_variation")
+)
+_MODERATIONS = Target(
+    module="openai.resources.moderations",
+    qualname="Moderations.create",
+    operation="moderation",
+    read_request=_moderations.read_request,
+    read_response=_moderations.read_response,
+    read_prompt=_moderations.read_prompt,
+)
+
+_CREATED = (
+    *(_CHAT, _COMPLETIONS, _RESPONSES, _EMBEDDINGS, _IMAGES, *_EDITED, _MODERATIONS),
+    *_audio.targets("openai"),
+)
 _PARSED = tuple(
     replace(target, qualname=target.qualname.replace("create", "parse"), optional=True)
     for target in (_CHAT, _RESPONSES)

@@ -35,12 +35,13 @@ def _dispatch(arguments: list[str]) -> int:
     raise WrongUseError(f"{said}; there are: {', '.join(_COMMANDS)} (midspan --help)")
 
 
-_COMMANDS = ("run", "serve", "demo", "grafana", "top", "doctor")
+_COMMANDS = ("run", "serve", "watch", "demo", "grafana", "top", "doctor")
 
 
 _USAGE = """\
 usage: midspan run [options] -- COMMAND ...   run a program and show its LLM operations while they run
        midspan serve [options]                serve the API, and start tasks through it
+       midspan watch PROVIDER JOB_ID          a batch, fine-tuning or other job at a provider, until it has ended
        midspan top [URL]                      the operations of a running server, live in this terminal
        midspan demo                           the same on a real model and two example programs
        midspan grafana export [options] DIR   dashboards for Grafana and rules for Prometheus

@@ -51,7 +51,8 @@ def _parser() -> Parser:
     add("--folder", default=_DEFAULT.folder, metavar="NAME", help=f"Grafana's folder (default: {_DEFAULT.folder})")
     add("--thresholds", default="", metavar="NAME=VALUE,...", help=f"of {', '.join(THRESHOLDS)}")
     add("--grafana-url", default=_DEFAULT.grafana_url, metavar="URL", help="for the links in alerts")
-    add("--runbooks-url", default=_DEFAULT.runbooks_url, metavar="URL", help="for the links in alerts")
+    add("--runbooks-url", default=_DEFAULT.runbooks_url, metavar="URL", help="where you keep the exported runbooks, "
+        "for the links in alerts (default: their path in what is exported, a name and no link)")  # fmt: skip
     add("folder_to_write", type=Path, metavar="DIR", help="where to write; it is made where it is not there")
     return parser
 

@@ -53,8 +53,10 @@ def found_providers() -> Iterator[Finding]:
     """Each SDK that midspan knows. Those that are installed are imported, and patched for a moment."""
     distributions = importlib.metadata.packages_distributions()
     for examined in wiring.examine_providers():
-        names = {name for package in examined.packages for name in distributions.get(package, ())}
-        versions = ", ".join(f"{name} {version_of(name)}" for name in sorted(names))
+        # A part of a namespace package is a distribution of its own, named alike: google.genai is google-genai.
+        own = examined.package.replace(".", "-")
+        names = [own] if version_of(own) else sorted({*distributions.get(examined.package, ())})
+        versions = ", ".join(f"{name} {version_of(name)}" for name in names)
         yield _provider(examined.name, examined, versions)
 
 

@@ -89,13 +89,13 @@ def _parser() -> Parser:
     return parser
 
 
-def check_settings(env: dict[str, str]) -> settings.Settings:
+def check_settings(env: dict[str, str], command: str = "run") -> settings.Settings:
     """The settings of the program's midspan. Raises WrongUseError for one that it could not use."""
     try:
         found = settings.load(env)
         wiring.check(found)
     except settings.SettingsError as error:
-        raise WrongUseError(f"run: {error}") from None
+        raise WrongUseError(f"{command}: {error}") from None
     return found
 
 

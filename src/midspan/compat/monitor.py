@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 from uuid import uuid4
 
-from midspan.core import failures, transitions
+from midspan.core import call_transitions, failures, transitions
 from midspan.core.operation import Operation, Stage
 from midspan.core.stages import STANDARD_PLAN
 from midspan.core.state import Counts, State
@@ -161,7 +161,7 @@ def _streaming(token: str, token_count: int | None) -> Transition:
         if state.counts is None:
             state.counts = Counts()
             change = transitions.enter_stage(state, now, Stage.STREAMING_RESPONSE, "Receiving the response")
-            transitions.first_chunk(state, now, Stage.STREAMING_RESPONSE)
+            call_transitions.first_chunk(state, now, Stage.STREAMING_RESPONSE)
         counts = state.counts
         counts.chunks += 1
         counts.bytes += len(token.encode(errors="replace"))

@@ -9,6 +9,7 @@ import math
 from collections import deque
 
 from midspan.core.operation import Estimate, Stage, Status
+from midspan.core.stages import PROMPT_PLAN
 from midspan.core.state import SAMPLE_LIMIT, State
 
 WINDOW_SECONDS = 30.0
@@ -59,6 +60,8 @@ def children_progress(state: State) -> float:
 
 
 def _plan_progress(state: State, start: float, end: float) -> float:
+    if state.stage_progress is not None:
+        return start + (end - start) * state.stage_progress
     if not (state.max_tokens and state.output_tokens):
         return start
     return start + (end - start) * min(1.0, state.output_tokens / state.max_tokens)
@@ -75,11 +78,17 @@ def sample(state: State, now: float, value: float) -> None:
 def remaining(state: State, fraction: Progress, now: float) -> tuple[float | None, Estimate | None]:
     """(seconds, estimate) still to go, or (None, None) when there is nothing to tell it from.
 
-    A token budget is a limit, not a target: its range begins at 0.
+    A token budget is a limit, not a target: its range begins at 0. What the provider itself expects goes first.
     """
+    if state.finish_at is not None and state.status is Status.RUNNING:
+        seconds = round(max(0.0, state.finish_at - now), 3)
+        return seconds, Estimate(low=seconds, high=seconds, method="provider")
     value, source = fraction
     begun = state.started_at
     if state.status is not Status.RUNNING or value is None or begun is None or source is None:
+        return None, None
+    if state.plan is PROMPT_PLAN and (state.stage_progress is not None or not state.max_tokens):
+        # How long the answer takes has nothing to do with how long the prompt does.
         return None, None
     if source == "token_budget":
         if state.stage != Stage.STREAMING_RESPONSE:

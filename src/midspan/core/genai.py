@@ -101,23 +101,29 @@ class Ending(NamedTuple):
     error: ErrorInfo | None = None
 
 
-def is_call(attributes: Attributes) -> bool:
-    """True for the attributes of a span that some tool has made for one LLM call, and nobody has taken yet."""
+def is_call(attributes: Attributes, inside: str | None = None) -> bool:
+    """True for the attributes of a span that some tool has made for one LLM call, and nobody has taken yet.
+
+    `inside` is the operation of the call in which the span was made: one of the same operation is of that very call.
+    """
     if names.OPERATION_ID in attributes:
         return False
     operation = attributes.get(names.GEN_AI_OPERATION)
     if operation is not None:
-        return operation not in AROUND_CALLS
+        return operation not in AROUND_CALLS or operation == inside
     return str(attributes.get(names.OPENINFERENCE_KIND)).upper() in OPENINFERENCE_CALLS
 
 
-def describe(attributes: Attributes, span_name: str) -> Description | None:
-    """The operation of a span, or None for a span that is no GenAI span, or is that of an operation of ours already."""
+def describe(attributes: Attributes, span_name: str, inside: str | None = None) -> Description | None:
+    """The operation of a span, or None for a span that is no GenAI span, or is that of an operation of ours already.
+
+    `inside` is as in `is_call`.
+    """
     # In this order: most spans are none of GenAI, and each look-up in a span's attributes costs.
     operation = _operation(attributes)
     if operation is None or names.OPERATION_ID in attributes or attributes.get("logfire.span_type") in _RECORDS:
         return None
-    call = is_call(attributes)
+    call = is_call(attributes, inside)
     return Description(
         _TYPES.get(operation, OperationType.GENERAL),
         operation if call else _text(attributes, _NAMES) or clean(span_name, MAX_NAME),

@@ -143,6 +143,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: Status
     status_reason: str | None = None
     stage: str | None = None
+    stage_progress: float | None = None
     stages_completed: tuple[str, ...] = ()
     waiting_for: str | None = None
     progress: float | None = None

@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from midspan.core import estimate, failures, transitions
 from midspan.core.external import External
+from midspan.core.known_jobs import KnownJobs
 from midspan.core.operation import ErrorInfo, Operation, Owner, Status
 from midspan.core.retention import Limits, Retention
 from midspan.core.snapshot import snapshot
@@ -50,6 +51,7 @@ class Registry(Telling):
         self._statistics = Statistics()
         self._retention = Retention(limits or Limits())
         self.external = External()
+        self.known_jobs = KnownJobs()
         self.principal_of: Callable[[], str | None] | None = None
         self._settling = threading.RLock()  # a failure is logged inside, and a log handler may read
         self._is_settling = False
@@ -204,7 +206,8 @@ class Registry(Telling):
         at = state.ended_at or state.updated_at
         self._tell(self._audience.settle, state)
         self._statistics.end(state, at)
-        self._retention.add(snapshot(state, at, self.owner), at)
+        # An ending that is heard of late is kept from then on, and in that order.
+        self._retention.add(snapshot(state, at, self.owner), at if state.learned_at is None else state.learned_at)
 
     @property
     def statistics(self) -> Statistics:
@@ -343,6 +346,7 @@ class Registry(Telling):
         self._by_span = {}
         self._dropped.clear()
         self.external = External()
+        self.known_jobs = KnownJobs()
         self._retention = Retention(self._retention.limits)
         self._statistics = Statistics()
 

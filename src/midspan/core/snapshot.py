@@ -18,9 +18,9 @@ MILESTONES = frozenset({"start", "stage", "end"})
 
 _SAME = """
     operation_id operation_type name created_at
-    status status_reason stage waiting_for step total_steps completed total unit message metadata result error provider
-    model chunks bytes time_to_first_chunk attempt next_retry_at started_at updated_at progressed_at ended_at
-    deadline_at parent_id root_id trace_id span_id epoch sequence
+    status status_reason stage stage_progress waiting_for step total_steps completed total unit message metadata result
+    error provider model chunks bytes time_to_first_chunk attempt next_retry_at started_at updated_at progressed_at
+    ended_at deadline_at parent_id root_id trace_id span_id epoch sequence
 """.split()  # noqa: SIM905 - a list of one a line is longer than the rest of the file
 """What an operation and its state have in common."""
 

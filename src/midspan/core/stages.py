@@ -19,6 +19,13 @@ STANDARD_PLAN: dict[str, tuple[float, float]] = {
 }
 """Stage → (start, end) of its share. `retrying` has none: it keeps the progress reached before."""
 
+PROMPT_PLAN: dict[str, tuple[float, float]] = {
+    Stage.WAITING_FIRST_CHUNK: (0.0, STANDARD_PLAN[Stage.STREAMING_RESPONSE][0]),
+    Stage.STREAMING_RESPONSE: STANDARD_PLAN[Stage.STREAMING_RESPONSE],
+    Stage.PROCESSING_RESPONSE: STANDARD_PLAN[Stage.PROCESSING_RESPONSE],
+}
+"""The same of a call whose server tells how much of the prompt it has processed."""
+
 STANDARD_STAGES = frozenset(str(stage) for stage in Stage)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from _thread import RLock  # what `threading.RLock()` calls, in Python
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from midspan.core.operation import ErrorInfo, Status
 
@@ -21,18 +21,30 @@ HISTORY_LIMIT = 64
 SAMPLE_LIMIT = 32
 
 
-class Counts:
-    """What one stream has brought so far. Its single writer stores plain integers; nobody locks.
+class FailedAttempt(NamedTuple):
+    """When an attempt of a call failed, why, what the call waits for, and until when if the server has said so."""
 
-    `tokens` is an estimate (chunks that carried content) until the server reports its usage.
+    at: float
+    reason: str
+    waiting_for: str
+    until: float | None = None
+
+
+class Counts:
+    """What one call has brought so far. Its single writer stores plain values; nobody locks.
+
+    `tokens` is an estimate (chunks that carried content) until the server reports its usage. `passed` are stages that
+    it has entered, with their times, `failed` is the attempt that has failed last: `absorb` takes them over.
     """
 
-    __slots__ = ("bytes", "chunks", "tokens")
+    __slots__ = ("bytes", "chunks", "failed", "passed", "tokens")
 
     def __init__(self) -> None:
         self.chunks = 0
         self.tokens = 0
         self.bytes = 0
+        self.passed: list[tuple[float, str]] | None = None
+        self.failed: FailedAttempt | None = None
 
 
 class State:
@@ -98,6 +110,7 @@ class State:
     content: Content | None = None
 
     waiting_for: str | None = None
+    stage_progress: float | None = None
     plan: dict[str, tuple[float, float]] | None = None
     allow_regress: bool = False
     completed: float | None = None
@@ -134,6 +147,12 @@ class State:
     on_cancel: Callable[[], object] | None = None
     principal: str | None = None
     external: bool = False
+    finish_at: float | None = None
+    """When whoever does the work expects to end, in Unix seconds."""
+    learned_at: float | None = None
+    """When an ending was heard of that had happened earlier."""
+    at_exit: str | None = None
+    """Why the operation is left when the process ends, where the work itself goes on elsewhere."""
 
     def __init__(self, operation_id: str, operation_type: str, name: str, now: float) -> None:
         # Re-entrant: a signal handler may report progress on what its own thread is writing.

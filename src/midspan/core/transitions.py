@@ -2,6 +2,7 @@
 
 Each function returns how loud the change is: NONE (dropped), QUIET (the pulse tells readers) or LOUD (a stage,
 a status or an ending: readers are told at once). Terminal is final: a late change is dropped and counted.
+What happens to calls of a model alone stands in `call_transitions.py`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from midspan.core.bounds import MAX_AMOUNT, MAX_COUNT, amount, moment, whole_cou
 from midspan.core.content import Content
 from midspan.core.estimate import sample, stalled
 from midspan.core.operation import ErrorInfo, Stage, Status
-from midspan.core.state import HISTORY_LIMIT, State
+from midspan.core.state import HISTORY_LIMIT, Counts, State
 from midspan.core.text import MAX_MESSAGE, MAX_NAME, MAX_STAGE, clean, clean_metadata, is_plain, merge_clean
 
 NONE, QUIET, LOUD = 0, 1, 2
 Transition = Callable[[State, float], int]
 MAX_STAGES_KEPT = 32
 MAX_HISTORY = 2 * HISTORY_LIMIT
+SETTLED_SECONDS = 0.05
+"""A call that goes on for so long after a failed attempt will be tried again: else its client would have raised."""
 
 
 def start(state: State, now: float) -> int:
@@ -29,7 +32,7 @@ def start(state: State, now: float) -> int:
         return NONE
     state.status = Status.RUNNING
     state.started_at = state.stage_since = state.progressed_at = state.updated_at = now
-    _remember(state, now, "start")
+    remember(state, now, "start")
     return LOUD
 
 
@@ -43,7 +46,7 @@ def update(
 ) -> int:
     """Report a step, a message, a fraction or data. Values are clamped; a falling one is held."""
     if state.ended_at is not None:
-        return _drop(state)
+        return drop(state)
     change = QUIET
     if state.started_at is None:
         change = start(state, now)
@@ -69,7 +72,7 @@ def update(
     return change
 
 
-def _remember(state: State, now: float, kind: str) -> None:
+def remember(state: State, now: float, kind: str) -> None:
     state.sequence += 1
     history = state.history
     history.append((state.sequence, kind, now, state.stage, state.floor or None, state.step, state.message, None))
@@ -77,7 +80,7 @@ def _remember(state: State, now: float, kind: str) -> None:
         del history[:HISTORY_LIMIT]
 
 
-def _drop(state: State) -> int:
+def drop(state: State) -> int:
     state.dropped += 1
     return NONE
 
@@ -116,10 +119,10 @@ def _set_reported(state: State, now: float, progress: float) -> None:
         progress = 0.0 if progress < 0.0 else 1.0
     if state.reported is None or state.allow_regress or progress >= state.reported:
         state.reported = progress
-    _raise_floor(state, now, progress)
+    raise_floor(state, now, progress)
 
 
-def _raise_floor(state: State, now: float, value: float) -> None:
+def raise_floor(state: State, now: float, value: float) -> None:
     if value > state.floor or state.allow_regress:
         state.floor = value
         if now >= state.sample_due:
@@ -137,7 +140,7 @@ def _set_metadata(state: State, data: Mapping[str, Any]) -> dict[str, Any]:
 def set_total_steps(state: State, total_steps: int) -> int:
     """Declare how many steps there are; the shown progress does not fall when the number grows."""
     if state.ended_at is not None:
-        return _drop(state)
+        return drop(state)
     state.total_steps = whole_count(total_steps)
     return QUIET
 
@@ -145,7 +148,7 @@ def set_total_steps(state: State, total_steps: int) -> int:
 def set_total(state: State, total: float | None, unit: str | None = None) -> int:
     """Declare how many items there are (`None`: unknown) and what one is called."""
     if state.ended_at is not None:
-        return _drop(state)
+        return drop(state)
     state.total = amount(total)
     state.dropped += state.total is None and total is not None
     state.unit = clean(unit, MAX_NAME) if unit else state.unit
@@ -155,15 +158,15 @@ def set_total(state: State, total: float | None, unit: str | None = None) -> int
 def advance(state: State, now: float, items: float, outcome: str | None = None) -> int:
     """Add `items` to `completed`; `outcome` is succeeded, failed or cancelled, to count how they ended."""
     if state.ended_at is not None:
-        return _drop(state)
+        return drop(state)
     if not -MAX_AMOUNT <= items <= MAX_AMOUNT:
-        return _drop(state)
+        return drop(state)
     change = start(state, now) or QUIET
     state.completed = min(max(0.0, (state.completed or 0.0) + items), MAX_AMOUNT)
     if outcome is not None:
         _count_outcome(state, int(items), outcome)
     if state.total:
-        _raise_floor(state, now, min(1.0, state.completed / state.total))
+        raise_floor(state, now, min(1.0, state.completed / state.total))
     state.progressed_at = state.updated_at = now
     state.updates += 1
     state.sequence += 1
@@ -185,7 +188,9 @@ def enter_stage(state: State, now: float, stage: str, message: str | None = None
     `progress` is what is reached when it begins.
     """
     if state.ended_at is not None:
-        return _drop(state)
+        return drop(state)
+    if state.counts is not None and state.counts.passed:
+        _pass(state, state.counts)
     change = start(state, now) if state.started_at is None else NONE
     if message is not None:
         state.message = clean(message)
@@ -197,13 +202,15 @@ def enter_stage(state: State, now: float, stage: str, message: str | None = None
     state.stage = stage if stage.__class__ is Stage else clean(stage, MAX_STAGE)
     if state.waiting_for is not None:
         state.waiting_for = None
+    if state.stage_progress is not None:
+        state.stage_progress = None
     state.progressed_at = state.updated_at = now
     if state.plan and stage in state.plan:
-        _raise_floor(state, now, state.plan[stage][0])
+        raise_floor(state, now, state.plan[stage][0])
     if progress is not None:
         _set_reported(state, now, progress)
     state.updates += 1
-    _remember(state, now, "stage")
+    remember(state, now, "stage")
     return LOUD
 
 
@@ -214,13 +221,27 @@ def _leave_stage(state: State, now: float, stage: str) -> None:
         state.stages_completed.append(stage)
 
 
+def _pass(state: State, counts: Counts) -> None:
+    passed = counts.passed or []
+    noted = tuple(passed)
+    # Not emptied: the call may have noted another one meanwhile.
+    del passed[: len(noted)]
+    for at, stage in noted:
+        enter_stage(state, at, stage)
+
+
 def absorb(state: State, now: float) -> int:
-    """Take over what the stream's reader has counted since the last time."""
+    """Take over what the transport and the stream's reader have noted since the last time."""
     counts = state.counts
     if counts is None or state.ended_at is not None:
         return NONE
+    before = state.sequence
+    if counts.passed:
+        _pass(state, counts)
+    if counts.failed is not None and now - counts.failed.at >= SETTLED_SECONDS:
+        _wait(state, counts)
     if counts.chunks == (state.chunks or 0) and counts.bytes == (state.bytes or 0):
-        return NONE
+        return NONE if state.sequence == before else LOUD
     if counts.chunks:
         state.chunks = counts.chunks
     state.bytes = counts.bytes or None
@@ -233,7 +254,7 @@ def absorb(state: State, now: float) -> int:
     state.progressed_at = state.updated_at = now
     state.updates += 1
     state.sequence += 1
-    return QUIET
+    return QUIET if state.sequence == before + 1 else LOUD
 
 
 def notice(state: State, now: float) -> int:
@@ -241,64 +262,41 @@ def notice(state: State, now: float) -> int:
     if stalled(state, now) == state.stalled or state.ended_at is not None:
         return NONE
     state.stalled = not state.stalled
-    _remember(state, now, "stall" if state.stalled else "resume")
+    remember(state, now, "stall" if state.stalled else "resume")
     return LOUD
 
 
-def first_chunk(state: State, now: float, stage: str) -> int:
-    """The first chunk of the answer is here: its delay in seconds is kept, and `stage` entered."""
-    if state.ended_at is None and state.time_to_first_chunk is None:
-        state.time_to_first_chunk = max(0.0, now - (state.started_at or state.created_at))
-    return enter_stage(state, now, stage)
+def wait_to_retry(state: State, now: float, seconds: float | None, waiting_for: str, reason: str | None = None) -> int:
+    """An attempt has failed, and the next one begins in `seconds` (None: nobody has said when).
 
-
-def record_usage(
-    state: State,
-    input_tokens: int | None = None,
-    output_tokens: int | None = None,
-    reasoning_tokens: int | None = None,
-    cached_tokens: int | None = None,
-) -> int:
-    """Token usage as the server told it: it replaces every estimate."""
+    `waiting_for` is retry or rate_limit; `reason` is what the attempt failed with, kept as the `status_reason`.
+    """
     if state.ended_at is not None:
-        return _drop(state)
-    if input_tokens is not None:
-        state.input_tokens = _tokens(state, input_tokens, state.input_tokens)
-    if output_tokens is not None:
-        told = _tokens(state, output_tokens, None)
-        state.output_tokens = state.output_tokens if told is None else told
-        state.tokens_reported = state.tokens_reported or told is not None
-    if reasoning_tokens is not None:
-        state.reasoning_tokens = _tokens(state, reasoning_tokens, state.reasoning_tokens)
-    if cached_tokens is not None:
-        state.cached_tokens = _tokens(state, cached_tokens, state.cached_tokens)
-    state.sequence += 1
-    return QUIET
-
-
-def _tokens(state: State, told: int, known: int | None) -> int | None:
-    # A server's JSON may hold anything.
-    if told.__class__ is int and 0 <= told <= MAX_COUNT:
-        return told
-    state.dropped += 1
-    return known
-
-
-def wait_to_retry(state: State, now: float, seconds: float, waiting_for: str) -> int:
-    """An attempt has failed, and the next one begins in `seconds`; `waiting_for` is retry or rate_limit."""
-    if state.ended_at is not None:
-        return _drop(state)
+        return drop(state)
+    if state.counts is not None:
+        state.counts.failed = None
     change = enter_stage(state, now, Stage.RETRYING)
-    state.waiting_for, state.next_retry_at = waiting_for, moment(now + seconds)
+    state.waiting_for, state.status_reason = waiting_for, reason
+    state.next_retry_at = None if seconds is None else moment(now + seconds)
     return change
+
+
+def _wait(state: State, counts: Counts) -> None:
+    """Nobody but the transport has seen that an attempt failed: the call goes on, so it waits for the next one."""
+    failed = counts.failed
+    if failed is not None:
+        seconds = None if failed.until is None else failed.until - failed.at
+        wait_to_retry(state, failed.at, seconds, failed.waiting_for, failed.reason)
 
 
 def retry(state: State, now: float, attempt: int) -> int:
     """A further attempt of the same operation is sent, whether or not anybody has told of the wait for it."""
     if state.ended_at is not None:
-        return _drop(state)
+        return drop(state)
+    if state.counts is not None:
+        _wait(state, state.counts)
     enter_stage(state, now, Stage.RETRYING)
-    state.attempt, state.next_retry_at = max(state.attempt, attempt), None
+    state.attempt, state.next_retry_at, state.status_reason = max(state.attempt, attempt), None, None
     return enter_stage(state, now, Stage.SENDING_REQUEST)
 
 
@@ -308,7 +306,7 @@ def request_cancel(state: State, now: float) -> int:
         return NONE
     state.cancel_requested_at = state.cancel_requested_at or now
     state.updated_at = now
-    _remember(state, now, "update")
+    remember(state, now, "update")
     return LOUD
 
 
@@ -323,10 +321,13 @@ def end(
 ) -> int:
     """Reach a terminal status. A completed operation is at 1.0 unless its item counts say otherwise."""
     if state.ended_at is not None:
-        return _drop(state)
+        return drop(state)
     if state.started_at is None:
         start(state, now)
-    absorb(state, now)
+    if state.counts is not None:
+        # Its client has given up.
+        state.counts.failed = None
+        absorb(state, now)
     if state.stage is not None:
         _leave_stage(state, now, state.stage)
     state.stage_since = now
@@ -342,7 +343,7 @@ def end(
     if status is Status.COMPLETED and not (state.total and (state.completed or 0.0) < state.total):
         state.floor = state.reported = 1.0
     state.ended_at = state.updated_at = now
-    _remember(state, now, "end")
+    remember(state, now, "end")
     return LOUD
 
 

@@ -82,8 +82,9 @@ class Options:
     thresholds: Thresholds = field(default_factory=Thresholds)
     grafana_url: str = "http://localhost:3000"
     """Where Grafana is, for the links in alerts; without a slash at the end."""
-    runbooks_url: str = "https://midspan.example/runbooks"
-    """Where the runbooks are; an alert's name and `.md` are appended."""
+    runbooks_url: str = "runbooks"
+    """Where the runbooks are; an alert's name and `.md` are appended. By default their path in what is exported: nobody
+    but the user knows under which address they put them."""
 
     def __post_init__(self) -> None:
         if self.job_label not in JOB_LABELS:

@@ -149,7 +149,7 @@ def _traffic(queries: Queries, options: Options) -> tuple[Panel, ...]:
             overrides=tuple(colored(status, color) for status, color in STATUS_COLORS.items()),
         ),
         ratio(queries, options),
-        errors(queries),
+        errors(queries).leading_to(dashboard.to_failures()),
         timeseries(
             "Failed attempts, by error",
             "Requests to providers in a second that failed, those included that a retry mended.",
@@ -183,7 +183,7 @@ def errors(queries: Queries) -> Panel:
         "ops",
         empty="nothing has failed",
         **BARS,
-    ).leading_to(dashboard.to_failures())
+    )
 
 
 def _latency(queries: Queries, options: Options) -> tuple[Panel, ...]:

@@ -38,10 +38,10 @@ def write(options: Options) -> dict[str, str]:
     return {**pages, "README.md": f"{_WRITTEN}# Alerts\n\n{table(options)}\n"}
 
 
-def table(options: Options) -> str:
-    """All alerts in a table of Markdown, with links to their pages: how urgent, after how long, and when."""
+def table(options: Options, folder: str = "") -> str:
+    """All alerts in a table of Markdown: how urgent, after how long, and when. Their pages are below `folder`."""
     rows = [
-        f"| [{one.name}]({one.name}.md) | {one.severity} | {one.wait or 'at once'} | {_when(one)} |"
+        f"| [{one.name}]({folder}{one.name}.md) | {one.severity} | {one.wait or 'at once'} | {_when(one)} |"
         for one in alerts(options)
     ]
     return "\n".join(["| alert | severity | after | when |", "|---|---|---|---|", *rows])

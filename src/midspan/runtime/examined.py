@@ -14,13 +14,13 @@ class Examined(Protocol):
         ...
 
     @property
-    def packages(self) -> tuple[str, ...]:
+    def package(self) -> str:
         """The import names of its SDK."""
         ...
 
     @property
     def is_installed(self) -> bool:
-        """Whether one of them is there."""
+        """Whether it is there."""
         ...
 
     @property

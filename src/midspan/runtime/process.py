@@ -24,7 +24,8 @@ _AFTER_OTHERS = -100
 _before_fork: list[Callable[[], object]] = []
 _after_fork: list[Callable[[], object]] = []
 _at_exit: list[Callable[[], object]] = []
-_registered = False
+_sees_forks = False
+_sees_exit = False
 
 
 def owner() -> Owner:
@@ -37,13 +38,21 @@ def watch_process(
     before_fork: Callable[[], object], after_fork: Callable[[], object], at_exit: Callable[[], object]
 ) -> None:
     """Call `before_fork`, `after_fork` in the child, and `at_exit` at the interpreter's end; only the newest count."""
-    global _registered
+    global _sees_exit
     _before_fork[:], _after_fork[:], _at_exit[:] = [before_fork], [after_fork], [at_exit]
-    if not _registered:
-        _registered = True
-        os.register_at_fork(before=lambda: _call(_before_fork), after_in_child=_forked)
+    see_forks()
+    if not _sees_exit:
+        _sees_exit = True
         atexit.register(_exit)
         _see_multiprocessing()
+
+
+def see_forks() -> None:
+    """Be called at forks before everything that registers later, whether or not there is something to call yet."""
+    global _sees_forks
+    if not _sees_forks:
+        _sees_forks = True
+        os.register_at_fork(before=lambda: _call(_before_fork), after_in_child=_forked)
 
 
 def forget_process() -> None:
@@ -124,12 +133,18 @@ class FirstOperation:
 
 
 def end_running(registry: Registry) -> None:
-    """The process ends: what was dropped has its own ending, what still runs is lost with it."""
+    """The process ends: what was dropped has its own ending, what still runs is lost with it.
+
+    What runs elsewhere is not: there it goes on, and only nobody here follows it any more.
+    """
     registry.reap()
     for state in registry.running():
         # A thread that goes on until the very end would be told that it is late.
         state.warned = True
-        registry.end(state, Status.LOST, "process exit")
+        if state.at_exit is None:
+            registry.end(state, Status.LOST, "process exit")
+        else:
+            registry.end(state, Status.CANCELLED, state.at_exit)
 
 
 def serving_process() -> int | None:

@@ -24,19 +24,20 @@ class Recording:
         self._recorder: SpanRecorder | None = None
         self._queue: EventQueue | None = None
         self._content: ContentEvents | None = None
-        self._provider: TracerProvider | None = None
+        self.provider: TracerProvider | None = None
+        """That of an application which has given one."""
         self._made_for: object = None
 
     def start(self, settings: Settings, tracer_provider: TracerProvider | None) -> None:
         """Begin, or go on as the settings say now; spans go to the given provider or to the global one."""
-        provider = tracer_provider or self._provider
+        provider = tracer_provider or self.provider
         made_for = (settings.events, settings.log, settings.message_content, provider)
         if self._recorder is not None and made_for == self._made_for:
             return
         self.stop()
         from midspan.telemetry.spans import SpanRecorder
 
-        self._made_for, self._provider = made_for, provider
+        self._made_for, self.provider = made_for, provider
         self._queue = _queue(self._registry, settings)
         events = "span" in settings.events
         self._recorder = SpanRecorder(self._registry, tracer_provider=provider, events=events, queue=self._queue)
@@ -53,7 +54,7 @@ class Recording:
             self._registry.remove_processor(self._recorder)
         if self._content is not None:
             self._registry.remove_processor(self._content)
-        self._recorder = self._content = self._queue = self._provider = None
+        self._recorder = self._content = self._queue = self.provider = None
         self._registry.attach = no_span
 
     def flush(self) -> None:

@@ -17,6 +17,7 @@ from midspan.core import failures
 from midspan.core.retention import Limits
 from midspan.runtime import process
 from midspan.runtime.exporters import configure_exporters
+from midspan.runtime.forked_exporters import renew_exporters
 from midspan.runtime.pulse import Pulse
 from midspan.runtime.recording import Recording, wanted_content
 from midspan.runtime.serving import Serving
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from midspan.runtime.examined import Examined
     from midspan.runtime.feed import Feed
+    from midspan.runtime.watching import JobSnapshots
 
 
 class Runtime:
@@ -148,6 +150,7 @@ class Runtime:
         The registry has seen to itself already.
         """
         self.serving.abandon()
+        renew_exporters(self.recording.provider, self.metering.provider)
         if self.feed is not None:
             self.feed.abandon()
             self.feed = None
@@ -284,6 +287,24 @@ def uninstrument() -> None:
         alive.stop()
 
 
+def watch_job(job: object, client: object | None, kind: str | None, timeout: float | None) -> JobSnapshots:
+    """Ask a provider for one of its jobs until that has ended; see `midspan.watch`."""
+    from midspan_instrumentation.jobs import watching
+
+    return watching.watch_job(job, client, kind, timeout)
+
+
+def watch_job_by_name(provider: str, job_id: str, kind: str | None) -> JobSnapshots:
+    """The same with a client that takes its settings from the environment.
+
+    Raises LookupError for a provider whose jobs are not known, ValueError for an id of an unknown kind, and what the
+    SDK raises where it is missing, or lacks a setting.
+    """
+    from midspan_instrumentation.jobs import watching
+
+    return watching.watch_by_name(provider, job_id, kind)
+
+
 def ensure_pulse() -> None:
     """For readers of changes where nothing was instrumented."""
     with _lock:
@@ -320,6 +341,8 @@ def boot() -> None:
     try:
         settings = settings_module.load()
         if settings.enabled:
+            # What an exporter needs in a forked child has to be done before its own threads begin there.
+            process.see_forks()
             configure_exporters()
             switch_on(settings)
             runtime().send_feed()

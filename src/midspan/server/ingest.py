@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from midspan.core import transitions
+from midspan.core import call_transitions, transitions
 from midspan.core.bounds import MAX_AMOUNT, MAX_COUNT
 from midspan.core.operation import ErrorInfo, Operation, Status
 from midspan.core.state import State
@@ -224,7 +224,7 @@ def _apply(state: State, now: float, news: Report) -> int:
         transitions.advance(state, now, news.completed - (state.completed or 0.0))
     if news.tokens is not None:
         tokens = news.tokens
-        transitions.record_usage(state, tokens.input, tokens.output, tokens.reasoning, tokens.cached)
+        call_transitions.record_usage(state, tokens.input, tokens.output, tokens.reasoning, tokens.cached)
     if news.stage is not None:
         change = max(change, transitions.enter_stage(state, now, news.stage))
     # Always, because a report that says nothing is a sign of life.

@@ -93,6 +93,9 @@ class SpanMirror(SpanProcessor):
 
     def _ended(self, seen: SeenSpan, span: ReadableSpan) -> None:
         attributes = span.attributes or {}
+        if not seen.decided:
+            # Told only now, of a call that this context may have made meanwhile.
+            seen.is_late = seen.is_late or self._covers_last_call(span)
         self._decide(seen, span)
         if seen.same is not None:
             recording.use(self._registry, seen.same, attributes)
@@ -110,7 +113,8 @@ class SpanMirror(SpanProcessor):
 
         `wait` for a call's model, without which its metrics would have the wrong labels.
         """
-        described = genai.describe(span.attributes or {}, span.name)
+        inside = None if seen.call is None else seen.call.name
+        described = genai.describe(span.attributes or {}, span.name, inside)
         if described is None or (wait and described.is_call and described.model is None):
             return False
         if self._is_first(seen):
@@ -140,8 +144,8 @@ class SpanMirror(SpanProcessor):
                 return state if same else None
         return None
 
-    def _covers_last_call(self, span: Span) -> bool:
-        """True for a span that was started afterwards, with a time before that of a call which this context has made.
+    def _covers_last_call(self, span: ReadableSpan) -> bool:
+        """True for a span with a start before that of the last call which this context has made.
 
         Both are told in seconds ago, each by its own clock: they may differ.
         """

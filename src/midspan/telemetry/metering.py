@@ -26,7 +26,8 @@ class Metering(Processor):
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._lock = threading.RLock()
-        self._provider: MeterProvider | None = None
+        self.provider: MeterProvider | None = None
+        """That of an application which has given one."""
         self._genai = True
         self._exports: list[MeterExport] = []
         self._current: MeterExport | None = None
@@ -39,7 +40,7 @@ class Metering(Processor):
         """
         # What has ended so far belongs to the time before.
         self._registry.settle()
-        self._provider, self._genai = meter_provider or self._provider, genai
+        self.provider, self._genai = meter_provider or self.provider, genai
         self._leave()
         self._registry.remove_processor(self)
         self._registry.add_processor(self)
@@ -50,7 +51,7 @@ class Metering(Processor):
         self._registry.settle()
         self._registry.remove_processor(self)
         self._leave()
-        self._provider = None
+        self.provider = None
 
     def _leave(self) -> None:
         for export in self._exports:
@@ -89,7 +90,7 @@ class Metering(Processor):
         from midspan.telemetry import metrics
 
         # The same one again as what the application has set needs no second set of instruments.
-        provider = None if self._provider is metrics.current_provider() else self._provider
+        provider = None if self.provider is metrics.current_provider() else self.provider
         for export in self._exports:
             if export.provider is provider:
                 return export

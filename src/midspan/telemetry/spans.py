@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import Token
@@ -87,7 +88,7 @@ class SpanRecorder:
 
     def _decide(self, state: State, record: SpanRecord, context: Context | None) -> None:
         around = trace.get_current_span(context)
-        foreign = around if state.span_deferred and _is_of_a_call(around) else None
+        foreign = around if state.span_deferred and self._is_of_call(around, state) else None
         if foreign is None and state.span_id is not None:
             if not record.place(None, own=False):
                 self._finish(state, record)
@@ -108,6 +109,21 @@ class SpanRecorder:
             attributes=record.begun_with,
             start_time=nanoseconds(state.created_at),
         )
+
+    def _is_of_call(self, span: Span, state: State) -> bool:
+        """True for a span that another tool has made for an LLM call, and that is still open."""
+        if span is trace.INVALID_SPAN or not span.is_recording():
+            return False
+        # Not in the API: spans of the SDK have these, and those of others may not.
+        attributes, start = getattr(span, "attributes", None), getattr(span, "start_time", None)
+        if not isinstance(attributes, Mapping):
+            return False
+        given = cast("Mapping[str, object]", attributes)
+        return genai.is_call(given) or (genai.is_call(given, state.name) and self._began_in(state, start))
+
+    def _began_in(self, state: State, start: object) -> bool:
+        """Both times are told in seconds ago, each by its own clock: they may differ."""
+        return isinstance(start, int) and time.time() - start / 1e9 <= self._registry.clock() - state.created_at
 
     def _get_tracer(self) -> trace.Tracer:
         self._tracer = trace.get_tracer(names.SCOPE, package_version(), self._provider)
@@ -188,15 +204,6 @@ def _record_of(state: State) -> SpanRecord:
     if not isinstance(record, SpanRecord):
         record = state.span = SpanRecord(otel_context.get_current())
     return record
-
-
-def _is_of_a_call(span: Span) -> bool:
-    """True for a span that another tool has made for an LLM call, and that is still open."""
-    if span is trace.INVALID_SPAN or not span.is_recording():
-        return False
-    # Not in the API: spans of the SDK have it, and those of others may not.
-    attributes = getattr(span, "attributes", None)
-    return isinstance(attributes, Mapping) and genai.is_call(cast("Mapping[str, object]", attributes))
 
 
 class _Current(AbstractContextManager[None]):

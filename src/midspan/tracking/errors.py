@@ -82,8 +82,14 @@ def _codes(error: BaseException) -> list[str]:
     response, body = _held(error, "response"), _held(error, "body")
     metadata = _held(response, "ResponseMetadata")
     statuses = _held(error, "status_code"), _held(error, "code"), _held(response, "status_code")
-    status = next((each for each in (*statuses, _held(metadata, "HTTPStatusCode")) if type(each) is int), None)
+    status = next((each for each in (*statuses, _held(metadata, "HTTPStatusCode")) if _is_status(each)), None)
     holders = error, body, _held(body, "error"), _held(response, "Error")
     words = [_held(holder, name) for holder in holders for name in ("type", "status", "code", "Code")]
-    codes = [word for word in words if isinstance(word, str) and _CODE.fullmatch(word)]
+    # Anthropic's errors say beside their own type that they are one.
+    codes = [word for word in words if isinstance(word, str) and word != "error" and _CODE.fullmatch(word)]
     return [*([] if status is None else [str(status)]), *dict.fromkeys(codes)]
+
+
+def _is_status(code: object) -> bool:
+    """False for the -1 of an error that was told inside a stream, after the status."""
+    return type(code) is int and code > 0

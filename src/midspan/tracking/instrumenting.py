@@ -6,41 +6,57 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 
-from midspan.core import names, transitions
+from midspan.core import call_transitions, names, transitions
 from midspan.core.content import NO_CAPTURE, Capture, Content, Piece, Prompt
 from midspan.core.failures import logger
 from midspan.core.failures import report as report_failure
-from midspan.core.operation import ErrorInfo, Stage, Status
-from midspan.core.state import Counts, State
+from midspan.core.operation import ErrorInfo, Operation, Stage, Status
+from midspan.core.state import Counts, FailedAttempt, State
 from midspan.core.text import MAX_NAME, clean, clean_attributes
 from midspan.tracking.activation import current_tracker
 from midspan.tracking.arguments import new_id
 from midspan.tracking.errors import error_info
 from midspan.tracking.foreign import current_call, last_call
+from midspan.tracking.job_reading import JobReading, Sighting, take_over
 from midspan.tracking.outcome import Outcome, outcome_of
-from midspan.tracking.switches import suppressed
+from midspan.tracking.provider_jobs import ASKED, CREATED, LISTED, became_job, find_job, refused_job, saw_job
+from midspan.tracking.switches import disabled, suppressed
 from midspan.tracking.tracker import ProgressRegistry, ProgressTracker, get_progress_registry
 
 __all__ = [
+    "ASKED",
+    "CREATED",
+    "LISTED",
     "CallKind",
     "CallTracker",
     "Capture",
     "Content",
     "Counts",
+    "ErrorInfo",
+    "JobReading",
+    "Operation",
     "Outcome",
     "Piece",
+    "ProgressTracker",
     "Prompt",
     "Stage",
+    "Status",
     "abandoned",
     "attached",
+    "became_job",
     "capture",
     "current_call",
+    "disabled",
     "error_info",
+    "find_job",
     "logger",
     "outcome_of",
+    "refused_job",
     "report_failure",
+    "saw_job",
     "start_call",
     "suppressed",
+    "tracker_of",
 ]
 
 
@@ -66,7 +82,11 @@ class CallTracker(ProgressTracker):
 
     def first_chunk(self) -> None:
         """The first chunk of a streamed answer has arrived."""
-        self.apply(lambda s, now: transitions.first_chunk(s, now, Stage.STREAMING_RESPONSE))
+        self.apply(lambda s, now: call_transitions.first_chunk(s, now, Stage.STREAMING_RESPONSE))
+
+    def prompt_processed(self, processed: int, total: int) -> None:
+        """The server has processed so many of the prompt's `total` tokens, before the first chunk of its answer."""
+        self.apply(call_transitions.process_prompt, processed, total)
 
     def record_usage(
         self,
@@ -79,7 +99,7 @@ class CallTracker(ProgressTracker):
         state, registry = self._state, self._registry
         dropped = state.dropped
         with state.lock:
-            change = transitions.record_usage(state, input, output, reasoning, cached)
+            change = call_transitions.record_usage(state, input, output, reasoning, cached)
         if state.dropped != dropped:
             self._warn_once()
         if change and registry.eager:
@@ -94,6 +114,10 @@ class CallTracker(ProgressTracker):
         """Follow the call's content: its preview is shown, and more of it where that was asked for."""
         self.state.content, self.state.preview = content, content.preview()
 
+    def reached(self, completed: float, total: float, unit: str) -> None:
+        """So many units are done by now, of so many that are known of."""
+        self.apply(take_over, Sighting(JobReading("", completed=completed, total=total or None, unit=unit), None))
+
     def retrying(self, attempt: int, error_type: str | None = None) -> None:
         """Attempt number `attempt` of the same call is sent; the one before failed with `error_type`."""
         self.registry.statistics.attempt(self.state, error_type or "unknown")
@@ -101,8 +125,34 @@ class CallTracker(ProgressTracker):
 
     def wait_to_retry(self, seconds: float, error_type: str | None = None) -> None:
         """The SDK sleeps for `seconds` before its next attempt, because this one failed with `error_type`."""
-        waiting_for = RATE_LIMIT if error_type == TOO_MANY_REQUESTS else RETRY
-        self.apply(lambda state, now: transitions.wait_to_retry(state, now, seconds, waiting_for))
+        waiting_for = _awaited(error_type)
+        self.apply(lambda state, now: transitions.wait_to_retry(state, now, seconds, waiting_for, error_type))
+
+    def attempt_failed(self, error_type: str, retry_after: float | None = None) -> None:
+        """An attempt has failed with `error_type`; the server wants the next one after so many seconds, if it says so.
+
+        Only noted: whether there will be another one shows by the call going on.
+        """
+        now = self._registry.clock()
+        until = None if retry_after is None else now + retry_after
+        self.counts.failed = FailedAttempt(now, error_type, _awaited(error_type), until)
+
+    def connecting(self) -> None:
+        """The request needs a new connection: names are looked up, TCP and TLS begin."""
+        self.apply(call_transitions.connect)
+
+    def passes_to(self, stage: Stage) -> None:
+        """The call enters a stage on its way: told at once where somebody watches, else only noted with its time."""
+        registry = self._registry
+        if registry.watched:
+            self.apply(transitions.enter_stage, stage)
+            return
+        entered = registry.clock(), stage
+        passed = self.counts.passed
+        if passed is None:
+            self.counts.passed = [entered]
+        else:
+            passed.append(entered)
 
     def fail_as(self, error_type: str, message: str | None) -> None:
         """End as failed with an error that the server reported: a low-cardinality type, and a message.
@@ -112,6 +162,10 @@ class CallTracker(ProgressTracker):
         told = clean(message) if message is not None and self.registry.capture.preview else None
         error = ErrorInfo(type=clean(error_type, MAX_NAME), message=told)
         self.registry.end(self.state, Status.FAILED, error=error)
+
+
+def _awaited(error_type: str | None) -> str:
+    return RATE_LIMIT if error_type == TOO_MANY_REQUESTS else RETRY
 
 
 def capture() -> Capture | None:
@@ -195,6 +249,11 @@ def _asked(stream: bool, max_tokens: int | None, attributes: Mapping[str, object
     if max_tokens is not None:
         asked[names.GEN_AI_MAX_TOKENS] = max_tokens
     return clean_attributes(asked)
+
+
+def tracker_of(state: State) -> ProgressTracker:
+    """A handle to an operation that is there already."""
+    return ProgressTracker.of(get_progress_registry(), state)
 
 
 def attached(tracker: ProgressTracker) -> AbstractContextManager[object]:

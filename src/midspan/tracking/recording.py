@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
-from midspan.core import genai, transitions
+from midspan.core import call_transitions, genai, transitions
 from midspan.core.genai import Description
 from midspan.core.state import State
 from midspan.tracking.arguments import new_id
@@ -54,7 +54,7 @@ def use(registry: ProgressRegistry, state: State, attributes: genai.Attributes) 
         state.model = state.model or genai.model_of(attributes)
         if usage is None or state.tokens_reported:
             return
-        change = transitions.record_usage(state, *usage)
+        change = call_transitions.record_usage(state, *usage)
     registry.publish(state, change)
 
 

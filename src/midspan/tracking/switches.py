@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from weakref import WeakSet
 
@@ -31,6 +31,10 @@ def disabled() -> Generator[None]:
 def disable(client: object) -> None:
     """No call made through this client object (an `OpenAI()`, say) is seen from now on."""
     _clients.add(client)
+    # Resources of some SDKs know only the part of the client that sends their requests.
+    for part in getattr(client, "__dict__", {}).values():
+        with suppress(TypeError):  # a text, say: nothing that could be remembered
+            _clients.add(part)
 
 
 def suppressed(client: object | None = None) -> bool:

@@ -13,12 +13,14 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from time import sleep
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from jsonschema import Draft7Validator
 from playwright.sync_api import Browser
 
 from grafana.make_files import HERE
+from midspan.grafana.query import COMMON
 from tests.browsing import browser as system_browser
 from tests.grafana.drawing import Drawn, draw, site
 from tests.grafana.reading import NAMES, Json, committed, filled, panels, queries
@@ -96,6 +98,15 @@ def test_a_number_has_its_unit_and_a_line_its_name(overview: Drawn) -> None:
     assert "min" in overview.panels["Oldest running"].text
     assert "chat (llm_request) p95" in overview.panels["Duration of calls"].text
     assert {"completed", "failed"} <= set(overview.panels["Ended, by status"].text.split())
+
+
+def test_a_link_leads_on_with_the_time_and_what_was_chosen(overview: Drawn) -> None:
+    chosen = {f"var-{name}" for name in ("datasource", "job", "instance", *COMMON.values())}
+    assert len(overview.led) == 5
+    for url in overview.led:
+        given = parse_qs(urlsplit(url).query, strict_parsing=True)
+        assert {*given} == {"from", "to", "timezone", *chosen}
+        assert (given["to"], given["var-job"]) == (["now"], ["$__all"])
 
 
 def test_exemplars_are_found(overview: Drawn) -> None:

@@ -66,6 +66,8 @@ async function draw() {
   const dashboard = await (await fetch('/dashboard.json')).json();
   const scene = sceneOf(dashboard);
   show(scene);
+  // A link is drawn by Grafana's pages; where it leads is what its template becomes here.
+  (window as any).led = (url: string) => scenes.sceneGraph.interpolate(scene, url);
   const style: any = { background: theme.colors.background.canvas, display: 'flex', flexDirection: 'column', height: 1000,
     minHeight: '100vh', padding: 16 };
   createRoot(document.getElementById('root')!).render(

@@ -1,0 +1,33 @@
+"""requests: the session's `send`, under which is urllib3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from midspan_instrumentation._patch import Patch
+from midspan_instrumentation._transport import Attempt, call_sending, send
+from midspan_instrumentation._transport_urllib3 import host_of_url, observe_response
+
+
+def _answered(attempt: Attempt, response: Any) -> None:
+    if response.status_code >= 400:
+        attempt.refused(response.status_code, response.headers)
+    elif response._content_consumed:
+        attempt.read(len(response.content))
+    else:
+        observe_response(response.raw, attempt.unread())
+
+
+def _send(
+    wrapped: Callable[..., object], _instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> object:
+    call = call_sending(args[0] if args else kwargs.get("request"), host_of_url)
+    if call is None:
+        return wrapped(*args, **kwargs)
+    return send(call, wrapped, args, kwargs, _answered)
+
+
+def patches(_package: str) -> tuple[Patch, ...]:
+    """The session; what it connects with is urllib3's."""
+    return (Patch("requests.sessions", "Session.send", _send),)

@@ -1,0 +1,93 @@
+"""Reading Google's objects that stand for jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from midspan_instrumentation.jobs._table import ErrorInfo, JobReading, Status, unix
+from midspan_instrumentation.providers._fields import field, items, text, whole
+
+_RUNNING = "UNSPECIFIED QUEUED PENDING RUNNING CANCELLING PAUSED UPDATING PROCESSING"
+STATES = {
+    **dict.fromkeys(_RUNNING.split(), Status.RUNNING),
+    "SUCCEEDED": Status.COMPLETED,
+    "PARTIALLY_SUCCEEDED": Status.COMPLETED,
+    "ACTIVE": Status.COMPLETED,
+    "FAILED": Status.FAILED,
+    "EXPIRED": Status.FAILED,
+    "CANCELLED": Status.CANCELLED,
+}
+
+
+def read(answer: object) -> Iterator[JobReading]:
+    """Any of the SDK's objects for jobs, or a list of such."""
+    for found in (answer, *(each for name in _LISTS for each in items(field(answer, name)))):
+        kind = type(found).__name__
+        if kind in ("BatchJob", "TuningJob", "File"):
+            yield from _read_job(kind, found)
+        elif kind.endswith("Operation"):
+            yield from _read_operation(kind, found)
+
+
+_LISTS = ("batch_jobs", "tuning_jobs", "files")
+_KINDS = {
+    "BatchJob": ("batch", "batch"),
+    "TuningJob": ("fine_tuning", "fine_tuning"),
+    "File": ("file_transfer", "file"),
+}
+
+
+def _read_job(kind: str, job: Any) -> Iterator[JobReading]:
+    state, job_id = _word(field(job, "state")), text(field(job, "name"))
+    stats = field(job, "completion_stats")
+    succeeded, failed = whole(field(stats, "successful_count")), whole(field(stats, "failed_count"))
+    missing = whole(field(stats, "incomplete_count"))  # -1: not known
+    known = succeeded is not None and missing is not None and missing >= 0
+    if job_id is not None:
+        yield JobReading(
+            id=job_id,
+            state=state,
+            stage=None if state is None else state.lower(),
+            kind=_KINDS[kind][0],
+            name=_KINDS[kind][1],
+            model=text(field(job, "model")) or text(field(job, "base_model")),
+            succeeded=succeeded,
+            failed=failed,
+            total=(succeeded or 0) + (failed or 0) + (missing or 0) if known else None,
+            unit="request",
+            created_at=unix(field(job, "create_time")),
+            ended_at=unix(field(job, "end_time")),
+            error=_read_error(field(job, "error")),
+        )
+
+
+def _word(state: object) -> str | None:
+    """A state as it is told, without what they all begin with."""
+    told = text(getattr(state, "value", state))
+    return None if told is None else told.removeprefix("JOB_").removeprefix("STATE_")
+
+
+def _read_operation(kind: str, operation: Any) -> Iterator[JobReading]:
+    job_id, error = text(field(operation, "name")), field(operation, "error")
+    state = "RUNNING" if field(operation, "done") is not True else "SUCCEEDED" if error is None else "FAILED"
+    metadata = field(operation, "metadata")
+    percentage = field(metadata, "progressPercent") or field(metadata, "progressPercentage")
+    if job_id is not None:
+        yield JobReading(
+            id=job_id,
+            state=state,
+            stage=state.lower(),
+            kind="video" if "Video" in kind else "file_transfer",
+            progress=percentage / 100 if isinstance(percentage, (int, float)) else None,
+            error=_read_error(error),
+        )
+
+
+def _read_error(error: object) -> ErrorInfo | None:
+    code = field(error, "code")
+    return (
+        None
+        if error is None
+        else ErrorInfo(type=f"code {code}" if code else "error", message=text(field(error, "message")))
+    )

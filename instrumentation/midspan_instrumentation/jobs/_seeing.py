@@ -1,0 +1,98 @@
+"""The wrappers of calls that see jobs: what they return is handed on unchanged, after it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import NamedTuple, cast
+
+from midspan.tracking import instrumenting
+from midspan_instrumentation._call import wrap_call
+from midspan_instrumentation._guard import guarded
+from midspan_instrumentation._patch import Patch, Wrapper
+from midspan_instrumentation.jobs._refusing import is_unknown
+from midspan_instrumentation.jobs._table import JobTable, JobTarget
+from midspan_instrumentation.provider import Provider
+
+Arguments = tuple[tuple[object, ...], Mapping[str, object]]
+
+
+def job_patches(table: JobTable, provider: Provider) -> Iterator[Patch]:
+    """A patch for each of the table's targets, and for each of its calls."""
+    for call in table.calls:
+        yield Patch(call.module, call.qualname, wrap_call(provider, call), call.older_modules, call.optional)
+    for target in table.targets:
+        yield Patch(
+            target.module, target.qualname, _wrapper(table, target, provider), target.older_modules, target.optional
+        )
+
+
+def _wrapper(table: JobTable, target: JobTarget, provider: Provider) -> Wrapper:
+    look = Look(table, target, provider)
+
+    async def await_answer(awaitable: Awaitable[object], how: str, instance: object, given: Arguments) -> object:
+        try:
+            result = await awaitable
+        except BaseException as error:
+            look.refused(instance, given, error)
+            raise
+        look.returned(how, instance, given, result)
+        return result
+
+    def call_target(
+        wrapped: Callable[..., object],
+        instance: object,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> object:
+        how = target.how if target.read_how is None else look.ask(target.read_how, instance, (args, kwargs))
+        if how is None:
+            return wrapped(*args, **kwargs)
+        if target.is_async:
+            return await_answer(cast("Awaitable[object]", wrapped(*args, **kwargs)), how, instance, (args, kwargs))
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as error:
+            look.refused(instance, (args, kwargs), error)
+            raise
+        look.returned(how, instance, (args, kwargs), result)
+        return result
+
+    return call_target
+
+
+class Look(NamedTuple):
+    """One callable as it is looked at. None of these raises."""
+
+    table: JobTable
+    target: JobTarget
+    provider: Provider
+
+    @guarded("job")
+    def ask(self, read_how: Callable[..., str | None], instance: object, given: Arguments) -> str | None:
+        """How the call may see a job; None for one that passes by."""
+        args, kwargs = given
+        return read_how(instance, *args, **kwargs)
+
+    @guarded("job")
+    def returned(self, how: str, instance: object, given: Arguments, result: object) -> None:
+        """The call has seen what it returns."""
+        table, target = self.table, self.target
+        client = self.provider.read_client(instance)
+        if instrumenting.suppressed(client):
+            return
+        args, kwargs = given
+        call = target.read_call(*args, **kwargs)
+        seen = target.read(instance if target.of_instance else result)
+        asker = client if table.keeps_client else None
+        for reading in (*seen, *(() if call is None else (call,))):
+            instrumenting.saw_job(table.provider, reading, table.states, how, asker)
+
+    @guarded("job")
+    def refused(self, instance: object, given: Arguments, error: BaseException) -> None:
+        """The application gets this exception; it ends the job's operation where the provider knows no such job."""
+        if not is_unknown(error) or instrumenting.suppressed(self.provider.read_client(instance)):
+            return
+        args, kwargs = given
+        call = self.target.read_call(*args, **kwargs)
+        if call is not None:
+            instrumenting.refused_job(self.table.provider, call.id, instrumenting.error_info(error))

@@ -1,0 +1,127 @@
+"""The seam for jobs that outlive a call: a table of the provider's words, of the callables that see a job, and of how
+to ask for one. Nothing here knows an SDK.
+
+A reader makes a `JobReading` of what an SDK gives; it looks at nothing else. All of a provider's kinds of jobs share
+one table of states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Self
+
+from midspan.tracking.instrumenting import ASKED, CREATED, LISTED, ErrorInfo, JobReading, Status
+from midspan_instrumentation.provider import Target
+
+__all__ = [
+    "ASKED",
+    "CREATED",
+    "LISTED",
+    "Ask",
+    "ErrorInfo",
+    "JobReading",
+    "JobTable",
+    "JobTarget",
+    "Poll",
+    "Status",
+    "asked_for",
+    "named",
+    "unix",
+]
+
+ReadJobs = Callable[[Any], Iterable[JobReading]]
+"""Reads what a call has returned, or the object that it was called on."""
+
+
+Ask = Callable[[Any, str], Any]
+"""Asks a client of the SDK for the job with this id."""
+
+
+def _nothing(*_args: object, **_kwargs: object) -> None:
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class JobTarget:
+    """One callable of an SDK whose calls see jobs; they are no operations themselves.
+
+    `read` reads what it returns; `read_call` has the SDK's own parameters, and makes a reading of the call itself:
+    which job was asked for (of which the provider may say that it does not know it), or what it has added to it.
+    `how` says whether such a call makes a job, asks for one, or lists some. `of_instance` is for a method that is
+    called on the answer: `read` gets that. `read_how`, given the object and the arguments, says `how` for a method
+    that calls of every kind go through, and None for those that pass by.
+    """
+
+    module: str
+    qualname: str
+    read: ReadJobs
+    read_call: Callable[..., JobReading | None] = _nothing
+    how: str = ASKED
+    is_async: bool = False
+    of_instance: bool = False
+    read_how: Callable[..., str | None] | None = None
+    older_modules: tuple[str, ...] = ()
+    optional: bool = False
+
+    def as_async(self) -> Self:
+        """The same of the class's async twin: `AsyncBatches.retrieve` of `Batches.retrieve`."""
+        return replace(self, qualname=f"Async{self.qualname}", is_async=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Poll:
+    """How one kind of job is asked for: `asks` are calls of the provider's own client, given it and the job's id.
+
+    `prefix` is how the ids of this kind begin, as a regular expression. With an asynchronous client an answer is
+    awaitable.
+    """
+
+    kind: str
+    prefix: str
+    asks: tuple[Ask, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class JobTable:
+    """One provider's jobs.
+
+    `states` are its words for the states of all kinds of jobs, with what each means; `read` reads any of its objects
+    that stands for jobs. `client` is the `module:name` that makes a client with its settings from the environment,
+    called with `client_arguments`. `keeps_client` tells that the objects called lead to the client that can be asked.
+    `read_address` tells how to ask for an object's job, where that takes more than its id. `calls` are targets whose
+    calls last as long as their job.
+    """
+
+    provider: str
+    states: Mapping[str, Status]
+    read: ReadJobs
+    targets: tuple[JobTarget, ...]
+    polls: tuple[Poll, ...] = ()
+    client: str = ""
+    client_arguments: tuple[str, ...] = ()
+    keeps_client: bool = True
+    read_address: Callable[[object], str | None] = _nothing
+    calls: tuple[Target, ...] = ()
+
+
+def named(name: str) -> Callable[..., JobReading | None]:
+    """The reader of a call that names a job by this parameter, its first one."""
+
+    def read_call(*args: object, **kwargs: object) -> JobReading | None:
+        return asked_for(args[0] if args else kwargs.get(name))
+
+    return read_call
+
+
+def asked_for(job_id: object) -> JobReading | None:
+    """A reading that says nothing but which job was meant."""
+    return JobReading(job_id) if isinstance(job_id, str) and job_id else None
+
+
+def unix(time: object) -> float | None:
+    """Unix seconds of what an SDK gives for a time: a number of seconds, or a datetime."""
+    if isinstance(time, datetime):
+        return time.timestamp()
+    return float(time) if isinstance(time, (int, float)) and time > 0 else None

@@ -1,0 +1,65 @@
+"""OpenAI's jobs: batches, fine-tunings, vector-store file batches, uploads, videos, and background responses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from midspan_instrumentation.jobs._openai_readers import STATES, read, read_added, read_page
+from midspan_instrumentation.jobs._stainless import methods, pages
+from midspan_instrumentation.jobs._table import JobTable, JobTarget, Poll
+from midspan_instrumentation.providers._fields import field, text
+
+_RESOURCES = "openai.resources"
+_TARGETS = (
+    *methods(f"{_RESOURCES}.batches", "Batches", "batch_id", read, "create", "retrieve cancel"),
+    *methods(
+        f"{_RESOURCES}.fine_tuning.jobs.jobs", "Jobs", "fine_tuning_job_id", read,
+        "create", "retrieve cancel pause resume", (f"{_RESOURCES}.fine_tuning.jobs",), optional=True,
+    ),
+    *methods(
+        f"{_RESOURCES}.vector_stores.file_batches", "FileBatches", "batch_id", read,
+        "create", "retrieve cancel", (f"{_RESOURCES}.beta.vector_stores.file_batches",), optional=True,
+    ),
+    *methods(f"{_RESOURCES}.uploads.uploads", "Uploads", "upload_id", read, "create", "complete cancel", optional=True),
+    *methods(f"{_RESOURCES}.videos", "Videos", "video_id", read, "create remix edit extend", "retrieve", optional=True),
+    *methods(
+        f"{_RESOURCES}.responses.responses", "Responses", "response_id", read, "", "retrieve cancel", optional=True,
+    ),
+)  # fmt: skip
+_PART = JobTarget(f"{_RESOURCES}.uploads.parts", "Parts.create", lambda _part: (), read_added, optional=True)
+
+
+def _file_batch(client: Any, job_id: str) -> Any:
+    """Asked for by the ids of its vector store and of its own, with a slash between."""
+    store, _, batch = job_id.rpartition("/")
+    stores = getattr(client, "vector_stores", None) or client.beta.vector_stores
+    return stores.file_batches.retrieve(batch, vector_store_id=store)
+
+
+def _address(job: object) -> str | None:
+    store = text(field(job, "vector_store_id"))
+    return None if store is None else f"{store}/{field(job, 'id')}"
+
+
+TABLE = JobTable(
+    provider="openai",
+    states=STATES,
+    read=read,
+    targets=(*_TARGETS, _PART, _PART.as_async(), *pages("openai", read_page)),
+    polls=(
+        Poll("batch", "batch", (lambda client, job_id: client.batches.retrieve(job_id),)),
+        Poll(
+            "fine_tuning",
+            "ftjob",
+            (
+                lambda client, job_id: client.fine_tuning.jobs.list_events(job_id, limit=20),
+                lambda client, job_id: client.fine_tuning.jobs.retrieve(job_id),
+            ),
+        ),
+        Poll("video", "video", (lambda client, job_id: client.videos.retrieve(job_id),)),
+        Poll("file_batch", "vs_", (_file_batch,)),
+        Poll("response", "resp", (lambda client, job_id: client.responses.retrieve(job_id),)),
+    ),
+    client="openai:OpenAI",
+    read_address=_address,
+)

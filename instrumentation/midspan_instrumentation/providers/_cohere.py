@@ -1,0 +1,150 @@
+"""Reading Cohere's answers and events, of both versions of its API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from midspan_instrumentation.provider import Failure, Reading, Request, Server, Usage
+from midspan_instrumentation.providers._addresses import server_at
+from midspan_instrumentation.providers._fields import (
+    Readers,
+    field,
+    given_of,
+    items,
+    number,
+    output_type,
+    own,
+    seconds,
+    text,
+    texts,
+    whole,
+)
+
+BATCH = 96
+"""Texts that the SDK sends in one request."""
+_FAILED = ("ERROR", "TIMEOUT")
+
+_ASKED: Readers = {
+    "temperature": ("gen_ai.request.temperature", number),
+    "p": ("gen_ai.request.top_p", number),
+    "k": ("gen_ai.request.top_k", whole),
+    "seed": ("gen_ai.request.seed", whole),
+    "stop_sequences": ("gen_ai.request.stop_sequences", texts),
+    "frequency_penalty": ("gen_ai.request.frequency_penalty", number),
+    "presence_penalty": ("gen_ai.request.presence_penalty", number),
+    "num_generations": ("gen_ai.request.choice.count", whole),
+    "response_format": ("gen_ai.output.type", output_type),
+    "conversation_id": ("gen_ai.conversation.id", text),
+    "output_dimension": ("gen_ai.embeddings.dimension.count", whole),
+    "embedding_types": ("gen_ai.request.encoding_formats", texts),
+}
+
+
+def read_client(instance: object) -> Any:
+    """What a client and the `v2` of it have in common."""
+    return own(instance, "_client_wrapper") or own(own(instance, "_raw_client"), "_client_wrapper")
+
+
+def read_server(instance: object) -> Server:
+    """The server that the client was made for. Where a client for AWS sends its requests, it does not tell."""
+    wrapper, service = read_client(instance), _service_of_aws(instance)
+    if wrapper is None or service is not None:
+        return Server(provider=service)
+    return server_at(wrapper.get_base_url(), seconds(wrapper.get_timeout()))
+
+
+def _service_of_aws(client: object) -> str | None:
+    for kind in type(client).__mro__:
+        if kind.__module__ in ("cohere.bedrock_client", "cohere.sagemaker_client"):
+            return "aws.bedrock" if "bedrock" in kind.__module__ else "aws.sagemaker"
+    return None
+
+
+def read_request(
+    *_: object,
+    model: object = None,
+    max_tokens: object = None,
+    request_options: object = None,
+    **asked: object,
+) -> Request:
+    """Every method: they have the same words for the same things."""
+    limit = field(request_options, "timeout") or field(request_options, "timeout_in_seconds")
+    return Request(
+        model=text(model),
+        max_tokens=whole(max_tokens),
+        timeout=seconds(limit),
+        attributes=given_of(asked, _ASKED),
+    )
+
+
+def read_embed_request(*_: object, texts: object = None, batching: object = True, **asked: object) -> Request:
+    """`embed` of a client, which sends long lists in batches; those with images it does not."""
+    count = len(items(texts)) if batching is not False and items(asked.get("images")) == () else 0
+    return read_request(**asked)._replace(parts=-(-count // BATCH))
+
+
+def read_answer(result: object) -> Reading:
+    """Any answer, or the first event of a stream; v1 has its usage under `meta`."""
+    reason = text(own(result, "finish_reason"))
+    return Reading(
+        id=text(own(result, "id")) or text(own(result, "generation_id")),
+        finish_reasons=(reason,) if reason else (),
+        usage=_usage(own(result, "usage") or own(result, "meta")),
+        failure=Failure(reason) if reason in _FAILED else None,
+    )
+
+
+def _usage(told: object) -> Usage | None:
+    """Tokens as the model has seen them, or else as they are billed; the SDK has them as fractions."""
+    if told is None:
+        return None
+    counted, billed = own(told, "tokens"), own(told, "billed_units")
+    return Usage(
+        input=_count(counted, billed, "input_tokens"),
+        output=_count(counted, billed, "output_tokens"),
+        cached=_whole(field(told, "cached_tokens")),
+    )
+
+
+def _count(counted: object, billed: object, name: str) -> int | None:
+    found = _whole(field(counted, name))
+    return _whole(field(billed, name)) if found is None else found
+
+
+def _whole(value: object) -> int | None:
+    found = number(value)
+    return None if found is None else int(found)
+
+
+def read_generation(result: object) -> Reading:
+    """A `Generation`: each of its texts has a reason of its own."""
+    reasons = (text(field(each, "finish_reason")) for each in items(own(result, "generations")))
+    return read_answer(result)._replace(finish_reasons=tuple(reason for reason in reasons if reason))
+
+
+def read_event(event: Any) -> int | Reading:
+    """An event of v2: each delta is one token; the last event has the reason and the usage."""
+    kind = getattr(event, "type", None)
+    if kind in ("content-delta", "tool-plan-delta", "tool-call-delta"):
+        return 1
+    return _ended(event.delta, field(event.delta, "error")) if kind == "message-end" else 0
+
+
+def read_event_v1(event: Any) -> int | Reading:
+    """An event of v1, of a chat or of a generation: each text is one token; the last event has the whole answer."""
+    kind = getattr(event, "event_type", None)
+    if kind in ("text-generation", "tool-calls-chunk"):
+        return 1
+    if kind == "stream-error":
+        return Reading(failure=Failure(text(own(event, "finish_reason")) or "error", text(own(event, "err"))))
+    if kind != "stream-end":
+        return 0
+    reason, found = text(own(event, "finish_reason")), _ended(event.response)
+    failure = found.failure or (Failure(reason) if reason in _FAILED else None)
+    return found._replace(finish_reasons=(reason,) if reason else found.finish_reasons, failure=failure)
+
+
+def _ended(told: object, message: object = None) -> Reading:
+    found = read_answer(told)
+    failure = found.failure and found.failure._replace(message=text(message))
+    return found._replace(is_last=True, failure=failure)

@@ -1,0 +1,82 @@
+"""Reading Mistral's chat completions, which its agents and its fill-in-the-middle answer with too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from midspan_instrumentation.provider import Failure, Reading, Request, Server
+from midspan_instrumentation.providers import _chat_completions, _embeddings
+from midspan_instrumentation.providers._addresses import server_at
+from midspan_instrumentation.providers._fields import own, text
+
+if TYPE_CHECKING:
+    from mistralai.client.models import CompletionEvent
+
+SDK_TIMEOUT = 300.0
+"""Seconds that the SDK waits where nothing else was asked for."""
+
+
+def read_client(instance: object) -> object | None:
+    """The client that a resource was taken from."""
+    return getattr(instance, "parent_ref", None)
+
+
+def read_server(instance: object) -> Server:
+    """The server that the client was made for."""
+    known: Any = getattr(instance, "sdk_configuration", None)
+    return Server() if known is None else server_at(known.get_server_details()[0], _seconds(known.timeout_ms))
+
+
+def _seconds(milliseconds: object) -> float:
+    return milliseconds / 1_000 if isinstance(milliseconds, (int, float)) else SDK_TIMEOUT
+
+
+def read_request(
+    *_: object,
+    random_seed: object = None,
+    timeout_ms: object = None,
+    server_url: object = None,
+    agent_id: object = None,
+    conversation_id: object = None,
+    **asked: object,
+) -> Request:
+    """`chat.complete`, `fim.complete`, `agents.complete` and what is named like them."""
+    request = _chat_completions.read_request(seed=random_seed, **asked)
+    named = {"gen_ai.agent.id": text(agent_id), "gen_ai.conversation.id": text(conversation_id)}
+    return request._replace(
+        timeout=None if timeout_ms is None else _seconds(timeout_ms),
+        server=server_at(server_url, SDK_TIMEOUT) if isinstance(server_url, str) else None,
+        attributes={**request.attributes, **{name: value for name, value in named.items() if value is not None}},
+    )
+
+
+def read_embeddings_request(*_: object, output_dimension: object = None, **asked: object) -> Request:
+    """`embeddings.create`."""
+    given = _embeddings.read_request(dimensions=output_dimension, encoding_format=asked.get("encoding_format"))
+    return read_request(**asked)._replace(attributes=given.attributes)
+
+
+def read_embeddings(result: object) -> Reading:
+    """An `EmbeddingResponse`; the SDK puts zeros where the server has told nothing."""
+    found = _embeddings.read_response(result)
+    usage = found.usage
+    return found._replace(id=text(own(result, "id")), usage=usage and usage._replace(output=None))
+
+
+def read_answer(result: object) -> Reading:
+    """A `ChatCompletionResponse`, or the first event of a stream, which names id and model alike."""
+    return _told(_chat_completions.read_completion(own(result, "data") or result))
+
+
+def read_event(event: CompletionEvent) -> int | Reading:
+    """One token for each choice that has something new; the last chunk has the reason and the usage."""
+    found = _chat_completions.read_chunk(event.data)  # type: ignore[arg-type]
+    if isinstance(found, int):
+        return found
+    is_last = found.usage is not None and bool(found.finish_reasons)
+    return _told(found)._replace(is_last=is_last)
+
+
+def _told(found: Reading) -> Reading:
+    """The model may also finish with an error."""
+    return found._replace(failure=Failure("error")) if "error" in found.finish_reasons else found

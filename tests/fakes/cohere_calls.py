@@ -1,0 +1,111 @@
+"""The calls of Cohere's SDK as applications make them, of both versions of the API."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import cohere
+import httpx
+
+from tests.fakes.cohere_server import CohereWire, FakeCohere
+from tests.fakes.sdk import MESSAGES, PROMPT, Case, Respond, Sdk, transport
+
+# The default context reads all of the machine's certificates, for every client.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+# Older releases have no `max_retries`, and ask three times; a connection is not asked for again.
+ONCE: Any = {"max_retries": 0}
+
+
+class Told(dict[str, str]):
+    """The SDK prints a refusal with all its headers, the date too."""
+
+    def get(self, message: str, default: Any = None) -> Any:
+        return "400" if "status_code: 400, body: " in message else default
+
+
+class Both:
+    """A client of v2, and one of v1 under `v1`."""
+
+    def __init__(self, make_v1: Any, make_v2: Any, **options: Any) -> None:
+        self._v2, self.v1 = make_v2(api_key="x", **options), make_v1(api_key="x", **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._v2, name)
+
+
+def case(name: str, method: str = "", **options: Any) -> Case:
+    return Case("cohere", name, method or name, (*options.items(), ("request_options", ONCE)))
+
+
+def offered(*cases: Case) -> tuple[Case, ...]:
+    with sync_client("http://127.0.0.1:1") as client:
+        return tuple(case for case in cases if case.is_offered(client))
+
+
+@contextmanager
+def sync_client(url: str) -> Iterator[Both]:
+    """A client that asks once, and is closed at the end."""
+    with httpx.Client(verify=NO_TLS) as client:
+        yield Both(cohere.Client, cohere.ClientV2, base_url=url, httpx_client=client)
+
+
+@asynccontextmanager
+async def async_client(url: str) -> AsyncIterator[Both]:
+    """The same of the async kind."""
+    async with httpx.AsyncClient(verify=NO_TLS) as client:
+        yield Both(cohere.AsyncClient, cohere.AsyncClientV2, base_url=url, httpx_client=client)
+
+
+def open_async_client(url: str) -> Both:
+    """One that nobody closes."""
+    client = httpx.AsyncClient(verify=NO_TLS)
+    return Both(cohere.AsyncClient, cohere.AsyncClientV2, base_url=url, httpx_client=client)
+
+
+def over(respond: Respond) -> tuple[Both, Both]:
+    """A client of each kind that is answered in the process."""
+    answered = transport(httpx, respond)
+    url, own = "http://model.example", httpx.AsyncClient(transport=answered)
+    return (
+        Both(cohere.Client, cohere.ClientV2, base_url=url, httpx_client=httpx.Client(transport=answered)),
+        Both(cohere.AsyncClient, cohere.AsyncClientV2, base_url=url, httpx_client=own),
+    )
+
+
+STREAMS = offered(
+    case("chat_stream", messages=MESSAGES),
+    case("v1.chat_stream", message=PROMPT),
+    case("v1.generate_stream", prompt=PROMPT),
+)
+"""Streamed answers."""
+
+ANSWERS = offered(
+    case("chat", messages=MESSAGES),
+    case("embed", texts=[PROMPT], input_type="search_query", embedding_types=["float"]),
+    case("rerank", query=PROMPT, documents=["Yes.", "No."]),
+    case("v1.chat", message=PROMPT),
+    case("v1.generate", prompt=PROMPT),
+    case("v1.embed", texts=[PROMPT], input_type="search_query"),
+    # The two batches are alike: they may be sent in any order.
+    case("v1.embed.batches", "v1.embed", texts=[PROMPT] * 192, input_type="search_query"),
+    case("v1.rerank", query=PROMPT, documents=["Yes.", "No."]),
+    case("v1.classify", inputs=[PROMPT]),
+)
+"""Answers in one piece."""
+
+SDK = Sdk(
+    provider="cohere",
+    server=FakeCohere,
+    wire=CohereWire(),
+    sync_client=sync_client,
+    async_client=async_client,
+    open_async_client=open_async_client,
+    over=over,
+    streams=STREAMS,
+    answers=ANSWERS,
+    told=Told(),
+)
+"""Cohere, in the table of SDKs."""

@@ -1,0 +1,95 @@
+"""The calls of Google's Gen AI SDK as applications make them, in the words of whichever major version is installed."""
+
+from __future__ import annotations
+
+import importlib
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import ModuleType
+from typing import Any
+
+from google import genai
+from google.genai import _api_client
+
+from tests.fakes.google_genai_server import FakeGemini, GeminiWire
+from tests.fakes.sdk import PROMPT, Case, Respond, Sdk, transport
+
+# The default context reads all of the machine's certificates, for every client.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_classes: Any = getattr(_api_client, "_get_http_client_classes", None) or (lambda: [_api_client.SyncHttpxClient])
+http: ModuleType = importlib.import_module(_classes()[0].__mro__[1].__module__.partition(".")[0])
+"""The HTTP library that the SDK chooses: httpx2 since google-genai 3, httpx before."""
+
+
+def case(name: str, **options: Any) -> Case:
+    # What an application closes drops the generator that is seen: that ending is a test of the provider's own.
+    return Case("google_genai", name, f"models.{name}", tuple(options.items()), closable=(False, False))
+
+
+def made(url: str, **more: Any) -> genai.Client:
+    """A client, which asks once. With a transport of its own it leaves aiohttp alone, which it prefers otherwise."""
+    own = {"transport": http.AsyncHTTPTransport(verify=NO_TLS)}
+    options: Any = {"base_url": url, "client_args": {"verify": NO_TLS}, "async_client_args": own}
+    return genai.Client(api_key="x", http_options={**options, **more})
+
+
+@contextmanager
+def sync_client(url: str) -> Iterator[genai.Client]:
+    """A client that is closed at the end."""
+    with made(url) as client:
+        yield client
+
+
+@asynccontextmanager
+async def async_client(url: str) -> AsyncIterator[Any]:
+    """The same of the async kind."""
+    with made(url) as client:
+        async with client.aio as own:
+            yield own
+
+
+def open_async_client(url: str) -> Any:
+    """One that nobody closes."""
+    return made(url).aio
+
+
+def over(respond: Respond) -> tuple[Any, Any]:
+    """A client of each kind that is answered in the process."""
+    answered = transport(http, respond)
+    own: Any = {"client_args": {"transport": answered}, "async_client_args": {"transport": answered}}
+    client = made("http://model.example", **own)
+    return client, client.aio
+
+
+PARTS: Any = [{"text": PROMPT}, {"inline_data": {"mime_type": "image/png", "data": b"png"}}]
+CONFIG: Any = {
+    "thinking_config": {"include_thoughts": True},
+    "response_modalities": ["TEXT"],
+    "response_mime_type": "text/plain",
+    "http_options": {"timeout": 30_000},
+}
+
+STREAMS = (case("generate_content_stream", contents=[{"role": "user", "parts": PARTS}], config=CONFIG),)
+"""Streamed answers."""
+
+ANSWERS = (
+    case("generate_content", contents=PROMPT),
+    case("embed_content", contents=PROMPT),
+)
+"""Answers in one piece."""
+
+SDK = Sdk(
+    provider="google_genai",
+    server=FakeGemini,
+    wire=GeminiWire(),
+    sync_client=sync_client,
+    async_client=async_client,
+    open_async_client=open_async_client,
+    over=over,
+    streams=STREAMS,
+    answers=ANSWERS,
+    told={f"400 INVALID_ARGUMENT. {GeminiWire().error('no such thing', '')}": "400 INVALID_ARGUMENT"},
+    wraps_streams=True,
+)
+"""Google's SDK, in the table of SDKs."""

@@ -1,0 +1,1 @@
+"""Frameworks on instrumented clients, each in an environment of its own (`make test-frameworks`)."""
