@@ -24,16 +24,15 @@ in_flight: ContextVar[Call | None] = ContextVar("midspan_in_flight", default=Non
 def call_sending(request: object, host_of: Callable[[object], str | None]) -> Call | None:
     """The call that a request belongs to. SDKs also fetch credentials, from other hosts."""
     call = current_call.get()
-    if call is None or call.tracker.is_ended:
-        # Ended: a task that the call has begun, and that has outlived it.
+    if call is None:
         return None
-    if call.host is None:
-        return call
     try:
-        return call if host_of(request) == call.host else None
+        # Ended: a task that the call has begun, and that has outlived it.
+        is_another = call.tracker.is_ended or (call.host is not None and host_of(request) != call.host)
     except Exception:
         instrumenting.report_failure("transport")
         return None
+    return None if is_another else call
 
 
 class Attempt:

@@ -112,6 +112,7 @@ SEAMS = {
     "midspan.core.registry.Registry.__init__": ASKED,
     "midspan.core.telling.Telling.__init__": ASKED,
     "midspan.core.retention.Retention.__init__": PLAIN,
+    "midspan.core.known_jobs.KnownJobs.__init__": PLAIN,
     "midspan.core.statistics.Statistics.__init__": PLAIN,
     "midspan.core.statistics.Pairs.__init__": PLAIN,
     "midspan.core.bounds.amount": PLAIN,
@@ -227,10 +228,12 @@ NOT_REACHED = {
     "midspan.core.telling.Audience.of": SETS_UP,
     "midspan.core.telling.Telling.*processor*": SETS_UP,
     "midspan.core.telling.Telling.*subscri*": READS,
-    "midspan.core.telling.Telling.watched": READS,
-    "midspan.core.text._clean_tuple": "is for lists of texts that are not the usual one",
     "midspan.core.subscription.Subscription.*": READS,
     "midspan.core.transitions.notice": RARE,
+    "midspan.core.transitions._pass": "is for calls that nobody watches: a reader is there",
+    "midspan_instrumentation.providers.botocore._invoked": ONCE,
+    "midspan_instrumentation.providers._addresses.server_at": ONCE,
+    "midspan_instrumentation.providers.huggingface_hub._server": ONCE,
     "midspan.core.transitions.leave_to_parent": "is for the spans of other tools",
     "midspan.core.wire.*": READS,
     "midspan.telemetry.live.*": RARE,
@@ -272,7 +275,6 @@ NOT_REACHED = {
     "midspan_instrumentation._install*": SETS_UP,
     "midspan_instrumentation._parts.wrap_part": SETS_UP,
     "midspan_instrumentation._patch.*": SETS_UP,
-    "midspan_instrumentation._stream._nobody": "is for responses that are read as bytes",
     "midspan_instrumentation._tables.*": SETS_UP,
     "midspan_instrumentation._transport*.patches": SETS_UP,
     "midspan_instrumentation._transport_aiohttp._reading": SETS_UP,
@@ -297,10 +299,8 @@ NOT_REACHED = {
     "midspan_instrumentation.providers._messages.tool_*": TOOLS,
     "midspan_instrumentation.providers._responses_content._called": TOOLS,
     "midspan_instrumentation.providers._responses_content._item": TOOLS,
-    "midspan_instrumentation.providers._stainless._server_of": "runs once for each client",
     "midspan_instrumentation.providers._stainless.retry_delays": SETS_UP,
     "midspan_instrumentation.providers._stainless.stream_classes": SETS_UP,
-    "midspan_instrumentation.providers.openai._name_of_azure": "runs once for each client",
     "midspan_instrumentation.providers._bedrock_bodies.*event*": MAKERS,
     "midspan_instrumentation.providers._bedrock_texts.*": MAKERS,
     "midspan_instrumentation.providers._converse_content._[cor]*": TOOLS,
@@ -309,7 +309,6 @@ NOT_REACHED = {
     "midspan_instrumentation._unread._ReadInto.readinto": "is the same as `read`",
     "midspan_instrumentation.providers.google_genai._read_images": "is for images, which Vertex AI alone makes",
     "midspan.core.known_jobs.KnownJob.client": WATCHES,
-    "midspan.core.known_jobs.KnownJobs.__init__": SETS_UP,
     "midspan.tracking.instrumenting.tracker_of": WATCHES,
     "midspan_instrumentation.jobs._refusing._[ns]*": WATCHES,
     "midspan_instrumentation.jobs._refusing.is_passing": WATCHES,
@@ -343,3 +342,9 @@ UNTOLD: dict[str, str] = {}
 def is_elsewhere(module: str) -> bool:
     """True for a module that the fault injection leaves out as a whole."""
     return any(module == room or module.startswith(f"{room}.") for room in ELSEWHERE)
+
+UNSURE = {
+    "midspan_instrumentation._parts._sync_part",
+    "midspan_instrumentation._parts._within",
+}
+"""Seams in the threads of a pool that all clients of an SDK share: seen only where one of them is new."""

@@ -157,18 +157,28 @@ def reached_by(application: AnyApplication) -> dict[str, list[int]]:
     return reached
 
 
+def other_applications() -> list[AnyApplication]:
+    """Those beside the one that uses everything; their clients are new."""
+    return [*(Calls(sdk) for sdk in SDKS.values()), *(make() for name, make in OTHERS.items() if name)]
+
+
 @pytest.mark.usefixtures("midspan_on")
 def test_every_function_is_reached_or_listed_with_a_reason(application: AnyApplication) -> None:
-    others = (*(Calls(sdk) for sdk in SDKS.values()), *(make() for name, make in OTHERS.items() if name))
+    for other in other_applications():
+        # What is done once is done now, whichever test comes first.
+        for action in other.actions():
+            action()
+        other.close()
+    others = other_applications()
     reached = {*reached_by(application)}.union(*(reached_by(other) for other in others))
     for other in others:
         other.close()
-    missed = sorted(all_functions().keys() - reached)
+    missed = sorted(all_functions().keys() - reached - listed.UNSURE)
     unlisted = [name for name in missed if not any(fnmatch(name, pattern) for pattern in listed.NOT_REACHED)]
-    assert unlisted == [], "reach it, or list it with a reason"
+    assert unlisted == [], f"reach it, or list it with a reason: {unlisted}"
     stale = [pattern for pattern in listed.NOT_REACHED if not any(fnmatch(name, pattern) for name in missed)]
-    assert stale == [], "no such function any more"
-    assert sorted(listed.SEAMS.keys() - reached) == [], "no such seam any more"
+    assert stale == [], f"reached, or no such function any more: {stale}"
+    assert sorted(listed.SEAMS.keys() - reached - listed.UNSURE) == [], "no such seam any more"
 
 
 @pytest.mark.usefixtures("midspan_on")

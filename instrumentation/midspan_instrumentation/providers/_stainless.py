@@ -27,7 +27,7 @@ MAX_SERVERS = 1_000
 
 
 def server_behind(instance: object, named: Callable[[object], str | None]) -> Server:
-    """The server behind a resource; `named` gives the provider for a client of another one, None where its host tells."""
+    """The server behind a resource; `named` gives the provider for another one's client, None where its host tells."""
     client: Any = read_client(instance)
     if client is None:
         return Server()
