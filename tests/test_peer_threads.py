@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-STREAMS, RESULTS = "endings/test_streams.py", "transparency/test_results.py"
+STREAMS, EVERY_SDK = "endings/test_streams.py", "transparency/test_every_sdk.py"
+RESULTS = "transparency/test_results.py"
 ODD = "transparency/test_odd_payloads.py"
 OPENAI = "instrumentation/providers/test_openai.py"
 
@@ -32,13 +33,13 @@ THREADS: dict[str, tuple[str, ...]] = {
         "endings/test_answers.py::test_a_cancelled_task_ends_its_call_as_cancelled",
     ),
     "openlit/openlit#1369": (f"{STREAMS}::test_a_stream_left_open_when_the_loop_is_shut_down_is_dropped",),
-    "Arize-ai/openinference#3577": (f"{RESULTS}::test_a_stream_is_the_sdks_own_object_and_nothing_of_it_is_read",),
-    "openlit/openlit#391": (f"{RESULTS}::test_an_async_stream_is_the_sdks_own_object_and_nothing_of_it_is_read",),
+    "Arize-ai/openinference#3577": (f"{EVERY_SDK}::test_a_stream_is_the_sdks_own_object_and_nothing_of_it_is_read",),
+    "openlit/openlit#391": (f"{EVERY_SDK}::test_an_async_stream_is_the_sdks_own_object_and_nothing_of_it_is_read",),
     "langfuse/langfuse#5685": (
         f"{RESULTS}::test_the_helpers_of_a_stream_work",
         f"{RESULTS}::test_the_async_helpers_of_a_stream_work",
     ),
-    "langfuse/langfuse#3188": (f"{RESULTS}::test_an_answer_is_the_sdks_own_object",),
+    "langfuse/langfuse#3188": (f"{EVERY_SDK}::test_an_answer_is_the_sdks_own_object",),
     "open-telemetry/opentelemetry-python-contrib#4002": (
         f"{RESULTS}::test_a_raw_response_has_headers_and_parses_once_and_twice",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -10,6 +11,18 @@ import wrapt
 
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._patch import Patch
+
+# Reentrant: reading a table, or wrapping, may import in turn.
+_lock = threading.RLock()
+
+
+def _forked() -> None:
+    """A thread that is not there in the child may have held the lock."""
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class OnImport:
@@ -25,12 +38,10 @@ class OnImport:
         self._active = False
         self._hooked = False
         self._made = False
-        # Importing a module may import another that is waited for: in the same thread.
-        self._lock = threading.RLock()
 
     def install(self) -> None:
         """Patch now if the package is loaded, else on its import. A second call changes nothing."""
-        with self._lock:
+        with _lock:
             self._active = True
             self._install_made()
             if not self._hooked:
@@ -39,14 +50,14 @@ class OnImport:
 
     def remove(self) -> None:
         """Restore what was there."""
-        with self._lock:
+        with _lock:
             self._active = False
             for patch in self.patches:
                 patch.remove()
 
     @guarded("provider")
     def _on_import(self, _module: ModuleType) -> None:
-        with self._lock:
+        with _lock:
             if not self._made:
                 self._made = True
                 self.patches = tuple(self._make())

@@ -26,7 +26,7 @@ from tests.instrumentation.conftest import MakeAsync
 TEXT = "".join(CONTENT)
 SAID = {"role": "assistant", "parts": [{"type": "text", "content": TEXT}]}
 ASKED = [{"role": "user", "parts": [{"type": "text", "content": PROMPT}]}]
-WITH_CONTENT = [case for case in (*STREAMS, *ANSWERS) if "embeddings" not in case.name]
+WITH_CONTENT = [case for case in (*STREAMS, *ANSWERS) if case.name.startswith(("chat", "completions", "responses"))]
 
 
 @pytest.fixture
@@ -265,5 +265,7 @@ def test_a_tool_call_in_a_stream_of_responses_has_its_name_before_its_arguments(
 @pytest.mark.parametrize("odd", [None, 7, "x", {}, object()])
 def test_odd_answers_have_no_pieces(odd: object) -> None:
     for target in PROVIDER.targets:
+        if isinstance(odd, str) and target.operation in ("transcription", "translation"):
+            continue  # which may be nothing but their text
         assert list(target.read_answer(odd)) == list(target.read_pieces(odd)) == []
     assert no_pieces(odd) == ()

@@ -18,7 +18,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from midspan.tracking.tracker import get_progress_registry
 from tests.endings.reading import until
 from tests.endings.seen import Seen, instrumented
-from tests.fakes.openai_calls import ANSWERS, MESSAGES, STREAMS, Case, async_client, sync_client
+from tests.fakes import openai_calls
+from tests.fakes.openai_calls import MESSAGES, Case, async_client, sync_client
 from tests.fakes.openai_server import FakeOpenAI
 
 ALWAYS = {
@@ -65,6 +66,11 @@ UNFINISHED = {"midspan.stage": str}
 TABLE: dict[str, type] = {**ALWAYS, **ASKED, **ANSWERED, **STREAMED, **FAILED, **UNFINISHED}
 NAMES = {"chat": "chat", "completions": "text_completion", "responses": "chat", "embeddings": "embeddings"}
 
+# For images, sound and moderations the conventions have no names.
+ANSWERS, STREAMS = (
+    [case for case in cases if case.name.partition(".")[0] in NAMES]
+    for cases in (openai_calls.ANSWERS, openai_calls.STREAMS)
+)
 TARGETS = [*ANSWERS, *STREAMS]
 EVERYTHING: dict[str, Any] = {
     "max_tokens": 5,
