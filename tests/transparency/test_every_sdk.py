@@ -95,6 +95,7 @@ def test_an_error_is_the_sdks_own(case: Case, both: Both) -> None:
 
     both.sdk = sdk_of(case)
     without, with_midspan = both(do)
-    assert without == with_midspan
+    # Of requests that are sent at once, some are not sent any more when the first is refused: which, nobody knows.
+    assert without[0] == with_midspan[0] if "batches" in case.name else without == with_midspan
     assert without[0] is not None, "it was not refused"
     assert both.operations == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -135,7 +136,10 @@ def test_making_a_model_tells_what_it_does(seen: Captured) -> None:
         {"status": "quantizing F16 model to Q4_K_M", "digest": "0", "total": 10, "completed": 5},
         {"status": "success"},
     ]
-    for _ in client(lines).create("mine", from_="llama3.2", stream=True):
+    create = client(lines).create
+    if "from_" not in inspect.signature(create).parameters:
+        pytest.skip("this version of ollama makes models of model files only")
+    for _ in create("mine", from_="llama3.2", stream=True):
         pass
     operation = only(seen)
     assert (operation.name, operation.status) == ("create", "completed")
