@@ -343,6 +343,7 @@ def is_elsewhere(module: str) -> bool:
     """True for a module that the fault injection leaves out as a whole."""
     return any(module == room or module.startswith(f"{room}.") for room in ELSEWHERE)
 
+
 UNSURE = {
     "midspan_instrumentation._parts._sync_part",
     "midspan_instrumentation._parts._within",
