@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -18,12 +19,15 @@ class Snapshots:
 
     def __init__(self, last: str | BaseException, troubles: tuple[str | None, ...] = (None,)) -> None:
         self.trouble: str | None = None
+        self.on_trouble: Callable[[str], object] | None = None
         self._last = last
         self._troubles = troubles
 
     def __iter__(self) -> Iterator[Operation]:
         tracker = ProgressTracker("batch_1", "batch", total=4)
         for trouble in self._troubles:
+            if trouble is not None and trouble != self.trouble and self.on_trouble is not None:
+                self.on_trouble(trouble)
             self.trouble = trouble
             tracker.advance()
             yield tracker.get_progress_details()
@@ -124,3 +128,14 @@ def test_a_bad_setting_is_told_before_anything_is_asked(monkeypatch: pytest.Monk
     monkeypatch.setenv("MIDSPAN_EVENTS", "loud")
     with pytest.raises(WrongUseError, match="watch: MIDSPAN_EVENTS='loud' is not valid"):
         watch.main(["openai", "batch_1"])
+
+
+def test_a_provider_that_cannot_be_reached_is_told_before_the_job_was_ever_seen(
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    environ = {"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    with start("watch", "openai", "batch_1", env=environ) as process:
+        assert process.stderr is not None
+        assert "asking again, because of APIConnectionError" in process.stderr.readline()
+        process.terminate()
+        process.communicate(timeout=30)

@@ -34,13 +34,15 @@ Step = Operation | float | Callable[[], object]
 class JobWatch:
     """The snapshots of one job's operation, as they change, until it has ended; iterate it once, sync or async.
 
-    `trouble` says why the provider could not be asked the last time, None while all is well. Raises the SDK's own
+    `trouble` says why the provider could not be asked the last time, None while all is well; `on_trouble` is told it
+    at once, also before the job has been seen. Raises the SDK's own
     exception for a job that the provider does not know (the operation has failed then), for a refusal, and where the
     provider could not be asked ten times in a row; TimeoutError when the job has not ended in time.
     """
 
     def __init__(self, table: JobTable, poll: Poll, job_id: str, client: object, timeout: float | None = None) -> None:
         self.trouble: str | None = None
+        self.on_trouble: Callable[[str], object] | None = None
         self._table = table
         self._poll = poll
         self._job_id = job_id
@@ -111,7 +113,10 @@ class JobWatch:
 
     def _seen(self, error: Exception | None, failures: int) -> Operation | None:
         """The operation now. Raises the error if asking again is no use."""
-        self.trouble = None if error is None else f"{type(error).__name__}: {error}"
+        trouble = None if error is None else f"{type(error).__name__}: {error}"
+        if trouble is not None and trouble != self.trouble and self.on_trouble is not None:
+            self.on_trouble(trouble)
+        self.trouble = trouble
         if error is not None and (not is_passing(error) or failures >= MAX_FAILURES):
             if is_unknown(error):
                 self._fail(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from midspan.cli.findings import Finding
 from midspan.runtime import wiring
@@ -53,11 +53,15 @@ def found_providers() -> Iterator[Finding]:
     """Each SDK that midspan knows. Those that are installed are imported, and patched for a moment."""
     distributions = importlib.metadata.packages_distributions()
     for examined in wiring.examine_providers():
-        # A part of a namespace package is a distribution of its own, named alike: google.genai is google-genai.
-        own = examined.package.replace(".", "-")
-        names = [own] if version_of(own) else sorted({*distributions.get(examined.package, ())})
+        names = _distributions_of(examined.package, distributions)
         versions = ", ".join(f"{name} {version_of(name)}" for name in names)
         yield _provider(examined.name, examined, versions)
+
+
+def _distributions_of(package: str, distributions: Mapping[str, list[str]]) -> list[str]:
+    """Those that have brought a package: google.genai, a part of a namespace, is of google-genai and nobody else."""
+    own, root = package.replace(".", "-"), package.partition(".")[0]
+    return [own] if version_of(own) else sorted({*distributions.get(root, ())})
 
 
 def _provider(name: str, examined: Examined, versions: str) -> Finding:

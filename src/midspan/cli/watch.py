@@ -70,13 +70,11 @@ def _found(provider: str, job_id: str, kind: str | None) -> JobSnapshots:
 
 def _follow(snapshots: JobSnapshots, screen: Quiet) -> Row | None:
     """Shows the job until it has ended; None where the provider could not be asked."""
-    row, trouble = None, None
+    row = None
+    snapshots.on_trouble = lambda trouble: tell(f"asking again, because of {trouble}")
     try:
         for operation in snapshots:
             row = msgspec.json.decode(wire.encode(operation), type=Row)
-            if snapshots.trouble != trouble and snapshots.trouble is not None:
-                tell(f"asking again, because of {snapshots.trouble}")
-            trouble = snapshots.trouble
             screen.show(row)
     except Exception as error:
         tell(f"{type(error).__name__}: {_in_a_line(error)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Protocol
 
 from midspan.core.operation import Operation
@@ -22,6 +22,7 @@ class JobSnapshots(Snapshots, Protocol):
     """Those of a job at a provider; `trouble` says why it could not be asked the last time."""
 
     trouble: str | None
+    on_trouble: Callable[[str], object] | None
 
 
 def watch(
