@@ -11,7 +11,7 @@ TABLE = JobTable(
     states=STATES,
     read=read,
     targets=(
-        *methods("groq.resources.batches", "Batches", "batch_id", read, "create", "retrieve cancel"),
+        *methods("groq.resources.batches", "Batches", "batch_id", read, "create", "retrieve cancel", optional=True),
         *pages("groq", read),
     ),
     polls=(Poll("batch", "batch", (lambda client, job_id: client.batches.retrieve(job_id),)),),
