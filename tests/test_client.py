@@ -6,12 +6,14 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
 from typing import Any
 
 import pytest
 
 from midspan.client import ApiError, Client, MCPClient, ServerEvent, connection, safe_stream, stream_progress
-from midspan.client.connection import DEFAULT_URL, Api, default_url, parse_events
+from midspan.client.connection import DEFAULT_URL, Api, EventStream, default_url, parse_events
+from midspan.client.following import Following
 from midspan.server import sse
 from midspan.server.app import create_app
 from midspan.server.embedded import EmbeddedServer
@@ -241,6 +243,74 @@ def test_s1_28_a_stream_that_takes_too_long_is_left(
 
     assert asyncio.run(main()) == {"status": "error", "error": "Operation timed out"}
     eventually(lambda: not registry.watched)
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each time that a stream was closed, whether a thread was reading it."""
+    reading, is_closed, seen = threading.Event(), threading.Event(), list[bool]()
+    read, close = HTTPResponse.readline, EventStream.close
+
+    def noted_read(response: HTTPResponse, *limit: int) -> bytes:
+        reading.set()
+        try:
+            line = read(response, *limit)
+            if not line:
+                is_closed.wait(0.03)  # whoever closes too early does it now
+            return line
+        finally:
+            reading.clear()
+
+    def noted_close(stream: EventStream) -> None:
+        seen.append(reading.is_set())
+        is_closed.set()
+        close(stream)
+
+    monkeypatch.setattr(HTTPResponse, "readline", noted_read)
+    monkeypatch.setattr(EventStream, "close", noted_close)
+    return seen
+
+
+def test_a_stream_that_is_left_is_closed_once_nobody_reads_it(
+    registry: ProgressRegistry, url: str, closed: list[bool]
+) -> None:
+    registry.create_tracker("slow-one").start()
+
+    async def leave() -> None:
+        async with Following(Api(url, token=TOKEN), "/progress/slow-one/stream") as stream:
+            found = aiter(stream)
+            assert (await anext(found)).type == "progress"
+            async with asyncio.timeout(0.02):
+                await anext(found)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(leave())
+    assert closed == [False]
+
+
+def test_a_stream_that_is_left_before_it_is_there_is_closed_once_it_is(
+    registry: ProgressRegistry, url: str, closed: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.create_tracker("slow-one").start()
+    is_asked, may_answer = threading.Event(), threading.Event()
+    stream = Api.stream
+
+    def late(api: Api, path: str) -> EventStream:
+        is_asked.set()
+        assert may_answer.wait(10)
+        return stream(api, path)
+
+    async def leave() -> None:
+        following = asyncio.create_task(stream_progress(url, "slow-one", token=TOKEN))
+        await asyncio.to_thread(is_asked.wait, 10)
+        following.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await following
+        may_answer.set()
+
+    monkeypatch.setattr(Api, "stream", late)
+    asyncio.run(leave())
+    assert closed == [False]
 
 
 def test_a_tool_that_cannot_be_called_is_an_error(url: str) -> None:

@@ -92,6 +92,15 @@ def test_a_value_that_opentelemetry_does_not_know_is_a_warning_and_captures_noth
 def test_an_unknown_variable_is_named_with_the_likely_one() -> None:
     with pytest.raises(SettingsError, match="MIDSPAN_PROVIDER is not a setting: did you mean MIDSPAN_PROVIDERS"):
         load({"MIDSPAN_PROVIDER": "openai"})
+    with pytest.raises(SettingsError, match="MIDSPAN_FOO is not a setting: known are MIDSPAN_ENABLED, "):
+        load({"MIDSPAN_FOO": "1"})
+
+
+def test_a_provider_in_opentelemetrys_list_is_left_out_unless_it_is_asked_for_by_name() -> None:
+    listed = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "redis, midspan_openai,midspan"}
+    assert load(listed).unwanted_providers == {"openai"}
+    assert load({**listed, "MIDSPAN_PROVIDERS": "-groq"}).unwanted_providers == {"openai", "groq"}
+    assert load({**listed, "MIDSPAN_PROVIDERS": "openai"}).unwanted_providers == frozenset()
 
 
 def test_a_token_is_never_shown(tmp_path: Path) -> None:

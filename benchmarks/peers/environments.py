@@ -53,17 +53,18 @@ class Environment:
     def _make(self) -> None:
         uv = Path(sys.executable).with_name("uv")
         if uv.exists():
-            _run(uv, "venv", "--quiet", "--python", sys.executable, self.folder)
+            install_step(uv, "venv", "--quiet", "--python", sys.executable, self.folder)
             install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", self.python]
         else:
-            _run(sys.executable, "-m", "venv", self.folder)
+            install_step(sys.executable, "-m", "venv", self.folder)
             install = [self.python, "-m", "pip", "install", "--quiet"]
-        _run(*install, "--no-deps", *(part for pin in self.pins for part in ("--requirement", pin)))
+        install_step(*install, "--no-deps", *(part for pin in self.pins for part in ("--requirement", pin)))
         if self.midspan:
-            _run(*install, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+            install_step(*install, "--no-deps", "--no-build-isolation", "--editable", ROOT)
 
 
-def _run(*command: str | Path) -> None:
+def install_step(*command: str | Path) -> None:
+    """Run a step of making an environment. Raises BuildError where it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(done.stderr.strip() or done.stdout.strip())

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from midspan_instrumentation._examining import Examined, examine
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._importing import OnImport
 from midspan_instrumentation._tables import PROVIDERS, load, on_import, provider_names
 from midspan_instrumentation._transports import transports
 
-__all__ = ["PROVIDERS", "Examined", "apply", "examine_providers", "provider_names", "undo"]
+if TYPE_CHECKING:
+    from midspan_instrumentation._examining import Examined
+
+__all__ = ["PROVIDERS", "apply", "examine_providers", "provider_names", "undo"]
 
 _installed: dict[str, OnImport] = {}
 _transports: tuple[OnImport, ...] = ()
@@ -56,9 +59,14 @@ def undo() -> None:
 
 def examine_providers() -> list[Examined]:
     """Every known provider, and whether its SDK is installed and fits. Imports the SDKs, and leaves nothing patched."""
+    from midspan_instrumentation import jobs
+    from midspan_instrumentation._examining import examine
+
     apply()
     try:
-        return [examine(name, load(name).targets, _installed[name]) for name in provider_names()]
+        return [
+            examine(name, load(name).callables, jobs.callables(name), _installed[name]) for name in provider_names()
+        ]
     finally:
         undo()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
+
+Mixin = TypeVar("Mixin")
 
 
 class BodyWatch(Protocol):
@@ -101,22 +103,23 @@ class _ObservedAsyncBody(_StandIn):
             self.midspan_watch.body_closed(during)
 
 
-_classes: dict[tuple[type, bool], type[_StandIn]] = {}
-
-
 def observe(body: object, watch: BodyWatch, is_async: bool) -> object:
     """The body to put in the place of `body`: an instance of a subclass of its class, which tells
-    `watch` what becomes of it. One class is made for each class of bodies, not for each body."""
-    key = type(body), is_async
-    kind = _classes.get(key)
-    if kind is None:
-        kind = _classes[key] = _observed_class(*key)
+    `watch` what becomes of it."""
+    mixin: type[_StandIn] = _ObservedAsyncBody if is_async else _ObservedSyncBody
+    kind = observed_class(type(body), mixin)
     observed = kind.__new__(kind)
     observed.midspan_body = body
     observed.midspan_watch = watch
     return observed
 
 
-def _observed_class(base: type, is_async: bool) -> type[_StandIn]:
-    mixin = _ObservedAsyncBody if is_async else _ObservedSyncBody
-    return cast(type[_StandIn], type(f"Observed{base.__name__}", (mixin, base), {}))
+_classes: dict[tuple[type, type], type] = {}
+
+
+def observed_class(base: type, mixin: type[Mixin]) -> type[Mixin]:
+    """The subclass of `base` that observes by `mixin`. One is made for each class of bodies, not for each body."""
+    kind = _classes.get((base, mixin))
+    if kind is None:
+        kind = _classes[base, mixin] = type(f"Observed{base.__name__}", (mixin, base), {})
+    return cast("type[Mixin]", kind)

@@ -8,14 +8,13 @@ from typing import cast
 
 from midspan.tracking import instrumenting
 from midspan_instrumentation import _content
-from midspan_instrumentation._body import ObservedBody
-from midspan_instrumentation._covering import CoveringWatch, watch_stream
 from midspan_instrumentation._generators import GENERATORS, reset, sending
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._patch import Wrapper
+from midspan_instrumentation._pools import watch_pool
 from midspan_instrumentation._stream import Watch, read_answer, record
 from midspan_instrumentation._unread import watch_body
-from midspan_instrumentation.provider import Provider, Server, StreamClass, Target
+from midspan_instrumentation.provider import Dispatch, Provider, Server, Target
 
 current_call = cast("ContextVar[Call | None]", instrumenting.current_call)
 """The call whose SDK method runs in this context, for the transport and the stream classes."""
@@ -25,6 +24,9 @@ class Call:
     """A running call: its operation, and what the transport has seen of it so far."""
 
     __slots__ = ("attempts", "choices", "host", "is_written", "last_error", "parts", "target", "tracker", "watch")
+
+    covers_others = False
+    """Whether calls of other SDKs inside of it are part of it."""
 
     def __init__(self, tracker: instrumenting.CallTracker, target: Target, choices: int, host: str | None) -> None:
         self.tracker = tracker
@@ -40,30 +42,36 @@ class Call:
     def watched(self) -> Watch:
         """The watch of the call's response; made when its first response is seen unread."""
         if self.watch is None:
-            kind = CoveringWatch if self.target.covers_others else Watch
-            self.watch = kind(self.tracker, self.target, self.choices)
+            self.watch = Watch(self.tracker, self.target, self.choices)
         return self.watch
 
     def returned(self, result: object) -> object:
         """The SDK's method returned: the operation ends now, or with the stream. Returns what the application gets."""
         if type(result) in GENERATORS:
             return self._follow(result) or result
-        watch = self.watch
         try:
-            if self.target.covers_others:
-                if watch_stream(self, result):
-                    return result
-            elif watch is not None:
-                watch.held = False
-                if not watch.is_over:
-                    self._handed_over(result, watch)
-                    return result
-            found = read_answer(self.tracker, self.target, result)
-            if not self.tracker.is_ended and not (found and found.goes_on_as and self._goes_on(*found.goes_on_as)):
-                self.tracker.complete()
+            if not self.goes_on_in(result):
+                self._answered(result)
         except Exception:
             instrumenting.report_failure("call")
         return result
+
+    def goes_on_in(self, result: object) -> bool:
+        """True for a result that is not read yet: whoever reads it ends the operation."""
+        watch = self.watch
+        if watch is None:
+            return False
+        watch.held = False
+        if watch.is_over:
+            return False
+        if self.target.body is not None:
+            self._hand_over(self.target.body.find(result), result, watch)
+        return True
+
+    def _answered(self, result: object) -> None:
+        found = read_answer(self.tracker, self.target, result)
+        if not self.tracker.is_ended and not (found and found.goes_on_as and self._goes_on(*found.goes_on_as)):
+            self.tracker.complete()
 
     def _goes_on(self, provider: str, job_id: str) -> bool:
         """What was asked for is made after the call: its operation goes on as that job."""
@@ -100,22 +108,20 @@ class Call:
         elif not self.tracker.is_ended:
             self.tracker.end_with(error)
 
-    def _handed_over(self, result: object, watch: Watch) -> None:
-        """The body is not read yet: whoever reads it ends the operation."""
-        body = self.target.find_body(result)
+    def _hand_over(self, body: object, result: object, watch: Watch) -> None:
         if body is not None:
             watch_body(body, watch)
             record(self.tracker, self.target.read_response(result))
 
 
-def wrap_call(provider: Provider, target: Target) -> Wrapper:
-    """The wrapper for a target."""
-    if target.choose is not None:
-        return _choosing_wrapper(provider, target.choose)
-    return _async_wrapper(provider, target) if target.is_async else _sync_wrapper(provider, target)
+def wrap_call(provider: Provider, target: Target, kind: type[Call] = Call) -> Wrapper:
+    """The wrapper for a target; its calls are of this `kind`."""
+    return (_async_wrapper if target.is_async else _sync_wrapper)(provider, target, kind)
 
 
-def _choosing_wrapper(provider: Provider, choose: Callable[..., Target | None]) -> Wrapper:
+def wrap_dispatch(provider: Provider, dispatch: Dispatch) -> Wrapper:
+    """The wrapper for a `Dispatch`."""
+    choose = dispatch.choose
     wrappers: dict[Target, Wrapper] = {}
 
     def call_target(
@@ -138,14 +144,14 @@ def _choosing_wrapper(provider: Provider, choose: Callable[..., Target | None]) 
     return call_target
 
 
-def _sync_wrapper(provider: Provider, target: Target) -> Wrapper:
+def _sync_wrapper(provider: Provider, target: Target, kind: type[Call]) -> Wrapper:
     def call_target(
         wrapped: Callable[..., object],
         instance: object,
         args: tuple[object, ...],
         kwargs: Mapping[str, object],
     ) -> object:
-        call = _begin(provider, target, instance, args, kwargs)
+        call = _begin(provider, target, kind, instance, args, kwargs)
         if call is None:
             return wrapped(*args, **kwargs)
         token = current_call.set(call)
@@ -161,14 +167,14 @@ def _sync_wrapper(provider: Provider, target: Target) -> Wrapper:
     return call_target
 
 
-def _async_wrapper(provider: Provider, target: Target) -> Wrapper:
+def _async_wrapper(provider: Provider, target: Target, kind: type[Call]) -> Wrapper:
     async def await_target(
         instance: object,
         awaitable: Awaitable[object],
         args: tuple[object, ...],
         kwargs: Mapping[str, object],
     ) -> object:
-        call = _begin(provider, target, instance, args, kwargs)
+        call = _begin(provider, target, kind, instance, args, kwargs)
         if call is None:
             return await awaitable
         token = current_call.set(call)
@@ -197,6 +203,7 @@ def _async_wrapper(provider: Provider, target: Target) -> Wrapper:
 def _begin(
     provider: Provider,
     target: Target,
+    kind: type[Call],
     instance: object,
     args: tuple[object, ...],
     kwargs: Mapping[str, object],
@@ -208,9 +215,9 @@ def _begin(
         request = target.read_request(*args, **kwargs)
         server = request.server or provider.read_server(instance)
         model = request.model or server.model
-        kind = target.operation, target.operation_type, server.provider or provider.name, model, server
+        named = target.operation, target.operation_type, server.provider or provider.name, model, server
         tracker = instrumenting.start_call(
-            _kinds.get(kind) or _kind(*kind),
+            _kinds.get(named) or _kind(*named),
             stream=request.stream,
             max_tokens=request.max_tokens,
             timeout=server.timeout if request.timeout is None else request.timeout,
@@ -219,9 +226,11 @@ def _begin(
         capture = instrumenting.capture()
         if capture is not None:
             _content.begin(tracker, target, capture, args, kwargs)
-        call = Call(tracker, target, request.choices, None if target.covers_others else server.address)
+        call = kind(tracker, target, request.choices, server.address)
         if request.parts:
             call.divide(request.parts)
+            if provider.pool is not None:
+                watch_pool(getattr(instance, provider.pool, None))
         if request.steps:
             tracker.update(total_steps=request.steps)
         return call
@@ -237,7 +246,7 @@ def _is_inside(target: Target) -> bool:
     if outer is None or outer.tracker.is_ended:
         return False
     is_first = not outer.attempts and outer.target.operation == target.operation
-    return is_first or outer.target is target or outer.target.covers_others
+    return is_first or outer.target is target or outer.covers_others
 
 
 _kinds: dict[tuple[str, str, str, str | None, Server], instrumenting.CallKind] = {}
@@ -255,77 +264,3 @@ def _kind(
     if len(_kinds) < MAX_KINDS and len(model or "") <= MAX_KEPT:
         _kinds[operation, operation_type, provider, model, server] = kind
     return kind
-
-
-def wrap_stream(kind: StreamClass) -> Wrapper:
-    """The wrapper for the `__init__` of an SDK's class of streams, or for its `maker`.
-
-    Every stream passes there, also one that `parse()` of a raw response makes later; its
-    response's body, or else the context, tells which call it belongs to."""
-
-    def init_stream(
-        wrapped: Callable[..., object],
-        instance: object,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-    ) -> object:
-        result = wrapped(*args, **kwargs)
-        _replace(kind, instance)
-        return result
-
-    def make_iterator(
-        wrapped: Callable[..., object],
-        instance: object,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-    ) -> object:
-        iterator = wrapped(*args, **kwargs)
-        return _followed(kind, instance, iterator) or iterator
-
-    return init_stream if kind.maker is None else make_iterator
-
-
-@guarded("stream")
-def _replace(kind: StreamClass, stream: object) -> None:
-    watching = _followed(kind, stream, getattr(stream, kind.iterator, None))
-    if watching is not None:
-        setattr(stream, kind.iterator, watching)
-
-
-@guarded("stream")
-def _followed(kind: StreamClass, stream: object, iterator: object) -> object | None:
-    """The iterator that counts, in the place of the stream's own; None where there is nothing to be seen."""
-    watch = _watch_of(getattr(stream, kind.response, None))
-    if watch is None or watch.tracker.is_ended or watch.target.covers_others:
-        return None
-    watching = watch.follow(iterator)
-    if watching is None:
-        instrumenting.logger.warning(
-            "%s keeps no iterator in %r: its chunks are not counted", kind.qualname, kind.iterator
-        )
-    elif kind.asked is not None:
-        _answer(getattr(stream, kind.response), kind.asked)
-    return watching
-
-
-def _answer(response: object, asked: str) -> None:
-    """What the SDK asks the body for at each chunk stands on it: passing that on would cost more than all the rest."""
-    body = getattr(response, "stream", None)
-    if isinstance(body, ObservedBody):
-        setattr(body, asked, getattr(body, asked, None))
-
-
-def _watch_of(response: object) -> Watch | None:
-    body = response if isinstance(response, ObservedBody) else _observed(getattr(response, "stream", None))
-    if body is not None:
-        return cast(Watch, body.midspan_watch)
-    # A client of another kind than those that the transport knows: the iterator alone is watched.
-    call = current_call.get()
-    return None if call is None else call.watched()
-
-
-def _observed(body: object) -> ObservedBody | None:
-    """The body that the transport has put there, also inside of one that the SDK has put around it in its turn."""
-    if isinstance(body, ObservedBody):
-        return body
-    return next((each for each in getattr(body, "__dict__", {}).values() if isinstance(each, ObservedBody)), None)

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import sys
 import weakref
-from contextvars import ContextVar
 from typing import Any, Protocol, cast
 
 from midspan.tracking import instrumenting
+from midspan_instrumentation._call import Call, current_call
 from midspan_instrumentation._content import chunk_reader
 from midspan_instrumentation._generators import reset
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._stream import Watch
 from midspan_instrumentation.provider import Target, no_tokens
 
-_current_call = cast("ContextVar[object]", instrumenting.current_call)
-
 
 class CoveringWatch(Watch):
     """The watch of such a stream; of the bodies below it only counts the bytes."""
 
     __slots__ = ("_read",)
+
+    follows_iterators = False
 
     def __init__(self, tracker: instrumenting.CallTracker, target: Target, choices: int) -> None:
         super().__init__(tracker, target, choices)
@@ -73,18 +73,31 @@ class CoveringWatch(Watch):
         super().body_closed(during)
 
 
-class _Call(Protocol):
-    """What is asked of a call here."""
+class CoveringCall(Call):
+    """A call of such an SDK. It may ask servers of any host."""
 
-    tracker: instrumenting.CallTracker
+    __slots__ = ()
 
-    def watched(self) -> Watch: ...
+    covers_others = True
+
+    def __init__(self, tracker: instrumenting.CallTracker, target: Target, choices: int, _host: str | None) -> None:
+        super().__init__(tracker, target, choices, None)
+
+    def watched(self) -> CoveringWatch:
+        """The watch of the call's stream, and of the bodies below it."""
+        if self.watch is None:
+            self.watch = CoveringWatch(self.tracker, self.target, self.choices)
+        return cast(CoveringWatch, self.watch)
+
+    def goes_on_in(self, result: object) -> bool:
+        """True for a stream."""
+        return watch_stream(self, result) is True
 
 
 class _Watched(Protocol):
     """What a watched stream has besides. No base of its class: the annotations of one would be seen on it."""
 
-    midspan_call: _Call
+    midspan_call: CoveringCall
     midspan_watch: CoveringWatch
 
 
@@ -97,7 +110,7 @@ class _Next:
         watch = stream.midspan_watch
         if watch.tracker.is_ended:
             return read()
-        token = _current_call.set(stream.midspan_call)
+        token = current_call.set(stream.midspan_call)
         try:
             item = read()
         except StopIteration:
@@ -118,7 +131,7 @@ class _Anext:
         watch = stream.midspan_watch
         if watch.tracker.is_ended:
             return await read()
-        token = _current_call.set(stream.midspan_call)
+        token = current_call.set(stream.midspan_call)
         try:
             item = await read()
         except StopAsyncIteration:
@@ -156,12 +169,12 @@ _CLOSED = {"close": _Close, "aclose": _Aclose}
 
 
 @guarded("stream")
-def watch_stream(call: _Call, answer: object) -> bool:
+def watch_stream(call: CoveringCall, answer: object) -> bool:
     """True when the answer is a stream, and is watched from now on."""
     kind = type(answer)
     if not any(hasattr(kind, name) for name in _READ):
         return False
-    watch = cast(CoveringWatch, call.watched())
+    watch = call.watched()
     stream = cast(_Watched, answer)
     stream.midspan_call, stream.midspan_watch = call, watch
     watch.held = False

@@ -5,40 +5,84 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from midspan_instrumentation._importing import OnImport
-from midspan_instrumentation.provider import Target
+
+
+class Named(Protocol):
+    """A callable as a table names it: a `Target`, or a `JobTarget`."""
+
+    @property
+    def module(self) -> str:
+        """Where it is."""
+        ...
+
+    @property
+    def qualname(self) -> str:
+        """Its name there."""
+        ...
+
+    @property
+    def older_modules(self) -> tuple[str, ...]:
+        """Where older releases have it."""
+        ...
+
+    @property
+    def optional(self) -> bool:
+        """Whether some releases lack it."""
+        ...
+
+
+class Callables(NamedTuple):
+    """Some of a table's callables, by their names: what became of each here.
+
+    `seen` can be patched, `missing` should be in the installed release and are not, `absent` are in other releases.
+    """
+
+    seen: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 class Examined(NamedTuple):
-    """What became of one provider's table here: `package` is the import name of its SDK.
+    """What became of one provider's tables here: `package` is the import name of its SDK.
 
-    `missing` are callables that the installed release lacks, `error` says why the SDK could not be imported.
+    `calls` are callables whose calls are operations, `jobs` those that see jobs; `error` says why the SDK could not be
+    imported.
     """
 
     name: str
     package: str
     is_installed: bool = False
-    seen: int = 0
-    missing: tuple[str, ...] = ()
+    calls: Callables = Callables()
+    jobs: Callables = Callables()
     error: str | None = None
 
 
-def examine(name: str, targets: Iterable[Target], installed: OnImport) -> Examined:
+def examine(name: str, calls: Iterable[Named], jobs: Iterable[Named], installed: OnImport) -> Examined:
     """Imports the SDK, if there is one; its patches have to be installed before."""
-    package, targets = installed.package, tuple(targets)
+    package, calls, jobs = installed.package, tuple(calls), tuple(jobs)
     if not _is_there(package):
         return Examined(name, package)
     try:
         importlib.import_module(package)
-        for target in targets:
+        for target in (*calls, *jobs):
             _import_first((target.module, *target.older_modules))
     except Exception as error:
         return Examined(name, package, True, error=f"{type(error).__name__}: {error}")
-    applied = {patch.qualname for patch in installed.patches if patch.applied}
-    missing = [target.qualname for target in targets if target.qualname not in applied and not target.optional]
-    return Examined(name, package, True, sum(target.qualname in applied for target in targets), tuple(missing))
+    return Examined(name, package, True, _sorted_out(calls, installed), _sorted_out(jobs, installed))
+
+
+def _sorted_out(targets: Iterable[Named], installed: OnImport) -> Callables:
+    applied = {(patch.module, patch.qualname) for patch in installed.patches if patch.applied}
+    seen: list[str] = []
+    missing: list[str] = []
+    absent: list[str] = []
+    for target in targets:
+        is_seen = (target.module, target.qualname) in applied
+        (seen if is_seen else absent if target.optional else missing).append(target.qualname)
+    return Callables(tuple(seen), tuple(missing), tuple(absent))
 
 
 def _is_there(package: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import weakref
 from collections.abc import AsyncGenerator, Generator
@@ -13,6 +12,7 @@ from typing import Any, cast
 
 from midspan.tracking import instrumenting
 from midspan_instrumentation._guard import guarded
+from midspan_instrumentation._outer import Around, around, closing, is_loop_ending
 from midspan_instrumentation._stream import Watch
 
 GENERATORS = GeneratorType, AsyncGeneratorType
@@ -27,24 +27,35 @@ def sending(call: object, watch: Watch, generator: object) -> object:
     """
     watch.is_generator = True
     watching: Any = watch.follow(generator)
+    outer = around()
     if isinstance(generator, AsyncGeneratorType):
         # Only where there is a loop: the one in which it is begun closes it when it is dropped.
         begun = sys.get_asyncgen_hooks().firstiter is not None
-        own = _sending_async(call, watch, watching, cast("AsyncGenerator[object]", generator), begun)
-        _tell_dropped(own, watch)
+        own = _sending_async(call, watch, watching, cast("AsyncGenerator[object]", generator), begun, outer)
+        _tell_dropped(own, watch, outer)
         if begun:
             with suppress(StopIteration):
                 own.__anext__().send(None)
         return own
     answer = _sending(call, watch, watching, cast("Generator[object]", generator))
-    _tell_dropped(answer, watch)
+    _tell_dropped(answer, watch, outer)
     next(answer)
     return answer
 
 
-def _tell_dropped(answer: object, watch: Watch) -> None:
+def _tell_dropped(answer: object, watch: Watch, outer: Around) -> None:
     """Before the generator itself sees that it is closed, which is how being dropped looks inside of it."""
-    weakref.finalize(answer, watch.dropped).atexit = False
+    weakref.finalize(answer, _let_go, watch, outer).atexit = False
+
+
+@guarded("stream")
+def _let_go(watch: Watch, outer: Around) -> None:
+    """Nobody has it any more: the application has closed the generator around it, or has dropped it."""
+    closed = closing(outer)
+    if closed is None:
+        watch.dropped()
+    else:
+        watch.closed_around(closed.during)
 
 
 # The first item of both is not for the application: a generator that was never begun does not see that it is closed.
@@ -75,7 +86,12 @@ def _sending(
 
 
 async def _sending_async(
-    call: object, watch: Watch, watching: AsyncGenerator[object], generator: AsyncGenerator[object], begun: bool
+    call: object,
+    watch: Watch,
+    watching: AsyncGenerator[object],
+    generator: AsyncGenerator[object],
+    begun: bool,
+    outer: Around,
 ) -> AsyncGenerator[object]:
     try:
         with suppress(GeneratorExit):
@@ -92,23 +108,14 @@ async def _sending_async(
             async for item in watching:
                 yield item
             return
-        if _is_loop_ending():
-            watch.dropped()
+        if is_loop_ending():
+            _let_go(watch, outer)
         watch.left(sys.exc_info()[0])
         raise GeneratorExit
     finally:
         # Being dropped closes none of these at once, and neither does the end of another one.
         await watching.aclose()
         await generator.aclose()
-
-
-@guarded("stream")
-def _is_loop_ending() -> bool:
-    """True while asyncio closes what nobody has read to its end; false, too, where the loop does not tell."""
-    try:
-        return getattr(asyncio.get_running_loop(), "_asyncgens_shutdown_called", False)
-    except RuntimeError:
-        return False
 
 
 def reset(token: Token[Any]) -> None:

@@ -1,7 +1,7 @@
 """A call whose SDK makes several requests of it, all at once: one operation, and each request a step of its progress.
 
-The SDK makes them in tasks, which have the caller's context, or in threads, which have not: they are given the
-call. The transport sees the request of a call that has one part alone; of several it would take each for an attempt.
+The SDK makes them in tasks, which have the caller's context, or in threads, which are given it (`_pools.py`). The
+transport sees the request of a call that has one part alone; of several it would take each for an attempt.
 """
 
 from __future__ import annotations
@@ -17,27 +17,6 @@ from midspan_instrumentation._generators import reset
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._patch import Wrapper
 from midspan_instrumentation.provider import Part
-
-
-def submit(
-    wrapped: Callable[..., object],
-    _instance: object,
-    args: tuple[object, ...],
-    kwargs: Mapping[str, object],
-) -> object:
-    """The wrapper for the `submit` of a `Pool`: what a divided call gives to a thread is a part of that call there."""
-    call = current_call.get()
-    if call is None or not call.parts:
-        return wrapped(*args, **kwargs)
-    return wrapped(_within, call, *args, **kwargs)
-
-
-def _within(call: Call, function: Callable[..., object], *args: object, **kwargs: object) -> object:
-    token = current_call.set(call)
-    try:
-        return function(*args, **kwargs)
-    finally:
-        current_call.reset(token)
 
 
 def wrap_part(part: Part) -> Wrapper:

@@ -16,6 +16,7 @@ from midspan.tracking import instrumenting
 from midspan_instrumentation import _content
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._layers import Layers
+from midspan_instrumentation._outer import during_closing, is_loop_ending
 from midspan_instrumentation.provider import ChunkReader, Reading, Target, no_tokens
 
 Watching = Generator[object, None, None] | AsyncGenerator[object, None]
@@ -62,9 +63,12 @@ class Watch:
     """
 
     __slots__ = (
-        "_choices", "_dropped", "_followed", "_last", "_layers", "_reasons", "_watching", "held", "is_generator",
-        "is_over", "target", "tracker",
+        "_choices", "_dropped", "_followed", "_last", "_layers", "_owner", "_reasons", "_watching", "held",
+        "is_generator", "is_over", "target", "tracker",
     )  # fmt: skip
+
+    follows_iterators = True
+    """Whether the SDK's own iterator tells how the stream ends."""
 
     def __init__(self, tracker: instrumenting.CallTracker, target: Target, choices: int) -> None:
         self.tracker = tracker
@@ -75,6 +79,7 @@ class Watch:
         self._choices = choices
         self._dropped = False
         self._followed = False
+        self._owner: Callable[[], object] = _nobody
         self._watching: Callable[[], Watching | None] = _nobody
         self._last = b""
         self._layers: Layers | None = None
@@ -102,6 +107,20 @@ class Watch:
         self._watching = weakref.ref(watching)
         self._followed = True
         return watching
+
+    def belongs_to(self, stream: object) -> None:
+        """The SDK's stream that the iterator is in: while that exists, letting go of the iterator is closing it."""
+        self._owner = weakref.ref(stream)
+
+    def _is_kept(self) -> bool:
+        return self._owner() is not None and not is_loop_ending()
+
+    def _let_go(self) -> None:
+        if not self._is_kept():
+            self._drop()
+        elif not self.tracker.counts.bytes:
+            # Of a client of an unknown kind: any other one's body is closed next, which tells more.
+            self._drop(_why_closed(during_closing()))
 
     # What the iterator sees.
 
@@ -150,7 +169,7 @@ class Watch:
         """The application gets this exception from the stream."""
         if isinstance(error, GeneratorExit):
             if not self.is_generator:
-                self._drop()
+                self._let_go()
         elif self.has_end_mark and not isinstance(error, Exception):
             self._complete()
         elif not self.tracker.is_ended:
@@ -169,6 +188,12 @@ class Watch:
         """Nobody has it any more; it may be the garbage collector that calls, inside any lock."""
         if not self.tracker.is_ended:
             self._drop()
+
+    @guarded("stream")
+    def closed_around(self, during: type[BaseException] | None) -> None:
+        """The application has closed the generator in which it was read, while this kind of exception was handled."""
+        if not self.tracker.is_ended:
+            self._drop(_why_closed(during))
 
     # What the body sees.
 
@@ -201,10 +226,12 @@ class Watch:
         self.is_over = True
         if self.tracker.is_ended or self._dropped or self._is_busy():
             return
-        if during is GeneratorExit:
-            self._drop()
-        else:
+        if during is not GeneratorExit:
             self._close(during)
+        elif self._is_kept():
+            self._close(during_closing())
+        else:
+            self._drop()
 
     @guarded("stream")
     def body_dropped(self) -> None:
@@ -223,16 +250,16 @@ class Watch:
 
     def _read_last(self) -> None:
         """An answer that the application has read in one piece, as it mostly does, is read here too."""
-        whole, self._last = self._last, b""
-        answer = self.target.read_body(whole) if whole and len(whole) == self.tracker.counts.bytes else None
+        whole, self._last, body = self._last, b"", self.target.body
+        answer = body.parse(whole) if body and whole and len(whole) == self.tracker.counts.bytes else None
         if answer is not None:
             read_answer(self.tracker, self.target, answer)
 
-    def _drop(self) -> None:
+    def _drop(self, reason: str = "dropped") -> None:
         """Only queues the ending: it may be the garbage collector that calls."""
         if not self._dropped:
             self._dropped = True
-            instrumenting.abandoned(self.tracker, "dropped", completed=self.has_end_mark)
+            instrumenting.abandoned(self.tracker, reason, completed=self.has_end_mark)
 
     def _is_busy(self) -> bool:
         """True while somebody else will see the ending: the SDK's method, or our iterator."""

@@ -14,6 +14,7 @@ from midspan.tracking import instrumenting
 from midspan_instrumentation._call import Call, current_call
 from midspan_instrumentation._generators import reset
 from midspan_instrumentation._guard import guarded
+from midspan_instrumentation._patch import Wrapper
 from midspan_instrumentation._retry import seconds_told
 from midspan_instrumentation._stream import Watch
 
@@ -21,14 +22,20 @@ in_flight: ContextVar[Call | None] = ContextVar("midspan_in_flight", default=Non
 """The call whose request is on its way in this context, for what the library does below: connecting and writing."""
 
 
-def call_sending(request: object, host_of: Callable[[object], str | None]) -> Call | None:
+HostOf = Callable[[object, tuple[Any, ...], Mapping[str, Any]], str | None]
+"""Finds the host that a request goes to, given the object whose method sends it and the method's arguments."""
+
+
+def call_sending(
+    host_of: HostOf, instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> Call | None:
     """The call that a request belongs to. SDKs also fetch credentials, from other hosts."""
     call = current_call.get()
     if call is None:
         return None
     try:
         # Ended: a task that the call has begun, and that has outlived it.
-        is_another = call.tracker.is_ended or (call.host is not None and host_of(request) != call.host)
+        is_another = call.tracker.is_ended or (call.host is not None and host_of(instance, args, kwargs) != call.host)
     except Exception:
         instrumenting.report_failure("transport")
         return None
@@ -102,36 +109,50 @@ Answered = Callable[[Attempt, Any], None]
 """Looks at a response: was the request refused, is the body read. Its failures stop here."""
 
 
-def send(
-    call: Call,
-    wrapped: Callable[..., object],
-    args: tuple[object, ...],
-    kwargs: Mapping[str, object],
-    answered: Answered,
-) -> object:
-    """Send a call's request by the library's own method; returns the response."""
-    attempt = Attempt(call)
-    try:
-        response = wrapped(*args, **kwargs)
-    except BaseException as error:
-        attempt.left(error)
-        raise
-    attempt.left()
-    _look_at(attempt, response, answered)
-    return response
+def wrap_send(host_of: HostOf, answered: Answered) -> Wrapper:
+    """The wrapper for the method by which a library sends a request and returns the response."""
+
+    def send(
+        wrapped: Callable[..., object], instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> object:
+        call = call_sending(host_of, instance, args, kwargs)
+        if call is None:
+            return wrapped(*args, **kwargs)
+        attempt = Attempt(call)
+        try:
+            response = wrapped(*args, **kwargs)
+        except BaseException as error:
+            attempt.left(error)
+            raise
+        attempt.left()
+        _look_at(attempt, response, answered)
+        return response
+
+    return send
 
 
-async def send_async(call: Call, sending: Awaitable[object], answered: Answered) -> object:
-    """The same for what is to be awaited."""
-    attempt = Attempt(call)
-    try:
-        response = await sending
-    except BaseException as error:
-        attempt.left(error)
-        raise
-    attempt.left()
-    _look_at(attempt, response, answered)
-    return response
+def wrap_send_async(host_of: HostOf, answered: Answered) -> Wrapper:
+    """The same for a coroutine function."""
+
+    async def send(call: Call, sending: Awaitable[object]) -> object:
+        attempt = Attempt(call)
+        try:
+            response = await sending
+        except BaseException as error:
+            attempt.left(error)
+            raise
+        attempt.left()
+        _look_at(attempt, response, answered)
+        return response
+
+    def begin(
+        wrapped: Callable[..., object], instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> object:
+        sending = cast(Awaitable[object], wrapped(*args, **kwargs))
+        call = call_sending(host_of, instance, args, kwargs)
+        return sending if call is None else send(call, sending)
+
+    return begin
 
 
 def _look_at(attempt: Attempt, response: object, answered: Answered) -> None:
@@ -150,6 +171,16 @@ def written(call: Call) -> None:
         call.tracker.passes_to(instrumenting.Stage.WAITING_FIRST_CHUNK)
     except Exception:
         instrumenting.report_failure("transport")
+
+
+def wait_for_answer(
+    wrapped: Callable[..., object], _instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> object:
+    """The wrapper for the method by which a library begins to read a response."""
+    call = in_flight.get()
+    if call is not None:
+        written(call)
+    return wrapped(*args, **kwargs)
 
 
 @guarded("transport")

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from midspan_instrumentation._body import BodyWatch, ObservedBody
+from midspan_instrumentation._body import BodyWatch, ObservedBody, observed_class
 from midspan_instrumentation._patch import Patch
-from midspan_instrumentation._transport import Attempt, call_sending, connect_async, in_flight, send_async, written
+from midspan_instrumentation._transport import Attempt, connect_async, wait_for_answer, wrap_send_async
 
 _READS = ("read", "readany", "readchunk", "readexactly", "readline", "readuntil")
 _OWN = frozenset((*_READS, "read_nowait", "iter_any", "iter_chunked", "iter_chunks"))
@@ -75,27 +75,17 @@ class _ObservedResponse(ObservedBody):
         cast(Any, super(ObservedBody, self)).__del__()
 
 
-_classes: dict[type, type] = {}
-
-
-def _observed(base: type, mixin: type) -> type:
-    kind = _classes.get(base)
-    if kind is None:
-        kind = _classes[base] = type(f"Observed{base.__name__}", (mixin, base), {})
-    return kind
-
-
 def _observe(response: Any, watch: BodyWatch) -> None:
     body: object = response.content
-    content = cast(Any, object).__new__(_observed(type(body), _ObservedContent))
+    content = cast(Any, object).__new__(observed_class(type(body), _ObservedContent))
     content.midspan_body, content.midspan_watch = body, watch
     response.midspan_watch = watch
-    response.__class__ = _observed(cast(Any, type(response)), _ObservedResponse)
+    response.__class__ = observed_class(cast(Any, type(response)), _ObservedResponse)
     response.content = content
 
 
-def _host_of(sent: Any) -> str | None:
-    session, url = sent
+def _host_of(session: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:
+    url = args[1] if len(args) > 1 else kwargs.get("str_or_url")
     host: str | None = urlsplit(str(url)).hostname
     return host or session._base_url.host
 
@@ -107,28 +97,11 @@ def _answered(attempt: Attempt, response: Any) -> None:
         _observe(response, attempt.unread())
 
 
-def _request(
-    wrapped: Callable[..., object], instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> object:
-    sending = cast(Awaitable[object], wrapped(*args, **kwargs))
-    call = call_sending((instance, args[1] if len(args) > 1 else kwargs.get("str_or_url")), _host_of)
-    return sending if call is None else send_async(call, sending, _answered)
-
-
-def _start(
-    wrapped: Callable[..., object], _instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> object:
-    call = in_flight.get()
-    if call is not None:
-        written(call)
-    return wrapped(*args, **kwargs)
-
-
 def patches(_package: str) -> tuple[Patch, ...]:
     """The session, and below it where it connects and begins to wait for an answer."""
     return (
-        Patch("aiohttp.client", "ClientSession._request", _request),
+        Patch("aiohttp.client", "ClientSession._request", wrap_send_async(_host_of, _answered)),
         Patch("aiohttp.connector", "TCPConnector._create_connection", connect_async, optional=True),
         Patch("aiohttp.connector", "UnixConnector._create_connection", connect_async, optional=True),
-        Patch("aiohttp.client_reqrep", "ClientResponse.start", _start, optional=True),
+        Patch("aiohttp.client_reqrep", "ClientResponse.start", wait_for_answer, optional=True),
     )

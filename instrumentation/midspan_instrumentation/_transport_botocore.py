@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from midspan_instrumentation._patch import Patch
 from midspan_instrumentation._retry import retry_delay
-from midspan_instrumentation._transport import Attempt, call_sending, send
+from midspan_instrumentation._transport import Attempt, wrap_send
 from midspan_instrumentation._transport_urllib3 import host_of_url, observe_response
 
 
@@ -20,19 +19,10 @@ def _answered(attempt: Attempt, response: Any) -> None:
         attempt.read(len(response.content))
 
 
-def _send(
-    wrapped: Callable[..., object], _instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> object:
-    call = call_sending(args[0] if args else kwargs.get("request"), host_of_url)
-    if call is None:
-        return wrapped(*args, **kwargs)
-    return send(call, wrapped, args, kwargs, _answered)
-
-
 def patches(_package: str) -> tuple[Patch, ...]:
     """The session, and what decides on a further attempt: in the mode `legacy`, and in the others."""
     return (
-        Patch("botocore.httpsession", "URLLib3Session.send", _send),
+        Patch("botocore.httpsession", "URLLib3Session.send", wrap_send(host_of_url, _answered)),
         Patch("botocore.retryhandler", "RetryHandler.__call__", retry_delay, optional=True),
         Patch("botocore.retries.standard", "RetryPolicy.compute_retry_delay", retry_delay, optional=True),
     )

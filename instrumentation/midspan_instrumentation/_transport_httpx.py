@@ -10,12 +10,11 @@ from midspan_instrumentation._call import Call
 from midspan_instrumentation._patch import Patch
 from midspan_instrumentation._transport import (
     Attempt,
-    call_sending,
     connect,
     connect_async,
     in_flight,
-    send,
-    send_async,
+    wrap_send,
+    wrap_send_async,
     written,
 )
 
@@ -29,8 +28,8 @@ class _Response(Protocol):
     stream: object
 
 
-def _host_of(request: Any) -> str:
-    return request.url.host
+def _host_of(_client: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    return (args[0] if args else kwargs["request"]).url.host
 
 
 def _answered(attempt: Attempt, response: _Response, is_async: bool = False) -> None:
@@ -45,23 +44,6 @@ def _answered(attempt: Attempt, response: _Response, is_async: bool = False) -> 
 
 def _answered_async(attempt: Attempt, response: _Response) -> None:
     _answered(attempt, response, is_async=True)
-
-
-def _send(
-    wrapped: Callable[..., object], _instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> object:
-    call = call_sending(args[0] if args else kwargs.get("request"), _host_of)
-    if call is None:
-        return wrapped(*args, **kwargs)
-    return send(call, wrapped, args, kwargs, _answered)
-
-
-def _send_async(
-    wrapped: Callable[..., object], _instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> object:
-    sending = cast(Awaitable[object], wrapped(*args, **kwargs))
-    call = call_sending(args[0] if args else kwargs.get("request"), _host_of)
-    return sending if call is None else send_async(call, sending, _answered_async)
 
 
 def _write(
@@ -93,7 +75,10 @@ def _is_for_proxy(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     return getattr(args[0] if args else kwargs.get("request"), "method", None) == b"CONNECT"
 
 
-_CLIENTS = ("Client.send", _send), ("AsyncClient.send", _send_async)
+_CLIENTS = (
+    ("Client.send", wrap_send(_host_of, _answered)),
+    ("AsyncClient.send", wrap_send_async(_host_of, _answered_async)),
+)
 _CONNECTIONS = (
     ("_sync.connection", "HTTPConnection._connect", connect),
     ("_async.connection", "AsyncHTTPConnection._connect", connect_async),

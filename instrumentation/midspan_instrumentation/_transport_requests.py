@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from midspan_instrumentation._patch import Patch
-from midspan_instrumentation._transport import Attempt, call_sending, send
+from midspan_instrumentation._transport import Attempt, wrap_send
 from midspan_instrumentation._transport_urllib3 import host_of_url, observe_response
 
 
@@ -19,15 +18,6 @@ def _answered(attempt: Attempt, response: Any) -> None:
         observe_response(response.raw, attempt.unread())
 
 
-def _send(
-    wrapped: Callable[..., object], _instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> object:
-    call = call_sending(args[0] if args else kwargs.get("request"), host_of_url)
-    if call is None:
-        return wrapped(*args, **kwargs)
-    return send(call, wrapped, args, kwargs, _answered)
-
-
 def patches(_package: str) -> tuple[Patch, ...]:
     """The session; what it connects with is urllib3's."""
-    return (Patch("requests.sessions", "Session.send", _send),)
+    return (Patch("requests.sessions", "Session.send", wrap_send(host_of_url, _answered)),)

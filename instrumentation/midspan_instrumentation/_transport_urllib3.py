@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from midspan_instrumentation._body import BodyWatch, ObservedBody
+from midspan_instrumentation._body import BodyWatch, ObservedBody, observed_class
 from midspan_instrumentation._patch import Patch
-from midspan_instrumentation._transport import connect, in_flight, written
+from midspan_instrumentation._transport import connect, wait_for_answer
 
 
-def host_of_url(request: Any) -> str | None:
+def host_of_url(_session: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:
     """The host of a request as botocore and requests have it."""
-    url: str = request.url
+    url: str = (args[0] if args else kwargs["request"]).url
     return urlsplit(url).hostname
 
 
@@ -79,26 +79,10 @@ class _ObservedResponse(ObservedBody):
         cast(Any, super(ObservedBody, self)).__del__()
 
 
-_classes: dict[type, type] = {}
-
-
 def observe_response(response: object, watch: BodyWatch) -> None:
     """Tell `watch` what becomes of the body of a response of urllib3 from now on."""
-    base = type(response)
-    kind = _classes.get(base)
-    if kind is None:
-        kind = _classes[base] = type(f"Observed{base.__name__}", (_ObservedResponse, base), {})
     cast(Any, response).midspan_watch = watch
-    cast(Any, response).__class__ = kind
-
-
-def _get_response(
-    wrapped: Callable[..., object], _instance: object, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> object:
-    call = in_flight.get()
-    if call is not None:
-        written(call)
-    return wrapped(*args, **kwargs)
+    cast(Any, response).__class__ = observed_class(type(response), _ObservedResponse)
 
 
 def patches(_package: str) -> tuple[Patch, ...]:
@@ -106,5 +90,5 @@ def patches(_package: str) -> tuple[Patch, ...]:
     return (
         Patch("urllib3.connection", "HTTPConnection.connect", connect),
         Patch("urllib3.connection", "HTTPSConnection.connect", connect),
-        Patch("urllib3.connection", "HTTPConnection.getresponse", _get_response, optional=True),
+        Patch("urllib3.connection", "HTTPConnection.getresponse", wait_for_answer, optional=True),
     )

@@ -9,21 +9,25 @@ for applications that have asked for it alone: the `Prompt`, and the `Piece`s of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from midspan.tracking.instrumenting import Piece, Prompt
 
 __all__ = [
+    "Body",
     "ChunkReader",
+    "Dispatch",
     "Failure",
     "Layer",
     "ManagerClass",
+    "Outer",
     "Part",
     "Piece",
     "PieceReader",
-    "Pool",
     "Processed",
     "Prompt",
     "Provider",
@@ -35,11 +39,11 @@ __all__ = [
     "StreamClass",
     "Target",
     "Usage",
-    "no_body",
     "no_pieces",
     "no_processed",
     "no_prompt",
     "no_tokens",
+    "replace",
 ]
 
 
@@ -163,13 +167,15 @@ def no_pieces(_answer: object) -> Iterable[Piece]:
     return ()
 
 
-def no_body(_answer: object) -> None:
-    """The finder and the reader for answers that the SDK itself reads."""
-    return
+class Body(NamedTuple):
+    """The body that an answer carries unread: how it is found in what the SDK returns, which `read_response` is given;
+    and what is made of its bytes, which `read_response` and `read_answer` are given then."""
+
+    find: Callable[[object], object | None]
+    parse: Callable[[bytes], object]
 
 
-@dataclass(frozen=True, eq=False)
-class Target:
+class Target(Struct, frozen=True, eq=False):
     """One callable of an SDK whose calls are operations.
 
     - `qualname` is looked up in `module`, and in `older_modules` for SDK releases that kept it elsewhere; `optional` is
@@ -179,14 +185,7 @@ class Target:
       `read_answer` and `read_pieces` read the content of a whole answer and of a chunk; `read_processed` reads what
       some servers send before their answer.
     - `end_mark` are the bytes by which the body tells that it is over, for applications that read the body themselves.
-    - `returns_manager` is for one that returns one of the provider's `managers`, which sends the request.
-    - `covers_others` is one of an SDK that is built on others: what they do inside of its calls is part of these, and a
-      stream ends when the application sees it end.
-    - `find_body` is for answers whose body, of the SDK's own class, the application reads itself: `read_response` is
-      given what the SDK returns, and then, with `read_answer`, what `read_body` makes of the body's bytes.
-    - `choose` is for a callable that calls of every kind go through: given the instance and the call's own arguments,
-      it returns the target that such a call is read by, or None for one that is no operation; nothing else of its own
-      target is looked at.
+    - `body` is for answers whose body, of the SDK's own class, the application reads itself.
     """
 
     module: str
@@ -204,24 +203,34 @@ class Target:
     end_mark: bytes | None = None
     older_modules: tuple[str, ...] = ()
     optional: bool = False
-    returns_manager: bool = False
-    covers_others: bool = False
-    find_body: Callable[[object], object | None] = no_body
-    read_body: Callable[[bytes], object] = no_body
-    choose: Callable[..., Target | None] | None = None
+    body: Body | None = None
 
     def as_async(self) -> Self:
         """The same of the class's async twin, as SDKs name it: `AsyncCompletions.create` of `Completions.create`."""
         return replace(self, qualname=f"Async{self.qualname}", is_async=True)
 
 
-@dataclass(frozen=True, eq=False)
-class StreamClass:
+class Dispatch(Struct, frozen=True, eq=False):
+    """A callable of an SDK that calls of every kind go through.
+
+    Given the instance and the call's own arguments, `choose` returns the target that such a call is read by, or None
+    for one that is no operation.
+    """
+
+    module: str
+    qualname: str
+    choose: Callable[..., Target | None]
+    older_modules: tuple[str, ...] = ()
+    optional: bool = False
+
+
+class StreamClass(Struct, frozen=True, eq=False):
     """A class of streams of an SDK, which keeps its response and iterator in private attributes.
 
     `maker` is the method that makes the iterator, of an SDK that only does so when the first chunk is asked for.
     `asked` is an attribute that the SDK asks the response's body for at every chunk, and takes None for where there is
-    none.
+    none. `finisher` is a function of the module through which the SDK passes each stream, and which returns it, where
+    its iterator raises what the application sees after that alone; closing such a stream lets go of its iterator first.
     """
 
     module: str
@@ -231,10 +240,15 @@ class StreamClass:
     response: str = "response"
     maker: str | None = None
     asked: str | None = None
+    finisher: str | None = None
+
+    @property
+    def hook(self) -> str:
+        """What is wrapped to see every stream."""
+        return self.finisher or f"{self.qualname}.{self.maker or '__init__'}"
 
 
-@dataclass(frozen=True, eq=False)
-class ManagerClass:
+class ManagerClass(Struct, frozen=True, eq=False):
     """A class of context managers of an SDK, each of which sends its request when it is entered."""
 
     module: str
@@ -242,16 +256,26 @@ class ManagerClass:
     is_async: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class RetryDelay:
+class Outer(Struct, frozen=True, eq=False):
+    """A function of an SDK that returns a generator of its own, inside of which a target's is read.
+
+    What the application closes is such a one. `is_async` is for a coroutine function, not for one that returns an
+    asynchronous generator at once.
+    """
+
+    module: str
+    qualname: str
+    is_async: bool = False
+
+
+class RetryDelay(Struct, frozen=True, eq=False):
     """The method by which an SDK says how many seconds it sleeps before its next attempt; called for nothing else."""
 
     module: str
     qualname: str
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
+class Part(Struct, frozen=True, eq=False):
     """A method that an SDK itself calls once for each part of a call: each is one step of the call's progress."""
 
     module: str
@@ -259,16 +283,7 @@ class Part:
     is_async: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """The name by which a module of an SDK knows the class of thread pools that it makes the parts of a call in."""
-
-    module: str
-    qualname: str
-
-
-@dataclass(frozen=True, eq=False)
-class Runner:
+class Runner(Struct, frozen=True, eq=False):
     """A function of an SDK that runs its first argument, a coroutine function, in a thread of its own where it must."""
 
     module: str
@@ -283,27 +298,39 @@ def _no_client(_instance: object) -> object | None:
     return None
 
 
-@dataclass(frozen=True, eq=False)
-class Provider:
-    """One LLM SDK: its targets, its classes of streams and of their managers, how it waits, how it divides calls,
-    and how to look at the instance called.
+class Provider(Struct, frozen=True, eq=False):
+    """One LLM SDK: its targets, its classes of streams and of their managers, what it puts around them, how it waits,
+    how it divides calls, and how to look at the instance called.
 
-    `read_client` returns the SDK client behind the instance that a target was called on (what
-    `midspan.disable(client)` is given), `read_server` says where it sends its requests.
+    `managed` are targets that return one of its `managers`, which sends the request; `dispatches` lead to targets that
+    are not among these. `pool` is the attribute by which an instance has the pool of threads that it makes the parts of
+    a call in. `read_client` returns the SDK client behind the instance that a target was called on (what
+    `midspan.disable(client)` is given), `read_server` says where it sends its requests. `covers_others` is an SDK that
+    is built on others: what they do inside of its calls is part of these, and a stream ends when the application sees
+    it end.
     """
 
     name: str
-    targets: tuple[Target, ...]
+    targets: tuple[Target, ...] = ()
+    managed: tuple[Target, ...] = ()
+    dispatches: tuple[Dispatch, ...] = ()
+    covers_others: bool = False
     streams: tuple[StreamClass, ...] = ()
     managers: tuple[ManagerClass, ...] = ()
+    outers: tuple[Outer, ...] = ()
     retry_delays: tuple[RetryDelay, ...] = ()
     parts: tuple[Part, ...] = ()
-    pools: tuple[Pool, ...] = ()
+    pool: str | None = None
     runners: tuple[Runner, ...] = ()
     read_client: Callable[[object], object | None] = _no_client
     read_server: Callable[[object], Server] = _unknown_server
 
     @property
     def package(self) -> str:
-        """The package of the SDK: of its first target."""
-        return self.targets[0].module.partition(".")[0]
+        """The package of the SDK: that of its first callable."""
+        return self.callables[0].module.partition(".")[0]
+
+    @property
+    def callables(self) -> tuple[Target | Dispatch, ...]:
+        """Everything whose calls may be operations."""
+        return (*self.targets, *self.managed, *self.dispatches)

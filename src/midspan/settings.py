@@ -6,14 +6,17 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from msgspec import Struct, field
+
 PREFIX = "MIDSPAN_"
 MESSAGE_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 """OpenTelemetry's own switch for the content of messages on spans and in events."""
+DISABLED_INSTRUMENTATIONS = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+"""OpenTelemetry's own list of what is left out; `midspan_openai` there is one provider of ours."""
 INTERNAL = frozenset({"MIDSPAN_FEED_FD", "MIDSPAN_SERVED_BY"})
 DEFAULT_STALL_AFTER = {"": 60.0, "batch": 3600.0, "fine_tuning": 3600.0}
 
@@ -25,8 +28,7 @@ class SettingsError(ValueError):
     """A setting that cannot be used; the message names the variable, the value and what is accepted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where to listen; port 0 is any free one."""
 
     host: str
@@ -37,11 +39,11 @@ class Address:
         return f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How midspan behaves in this process (design section 9); the field `x` is the variable `MIDSPAN_X`.
+class Settings(Struct, frozen=True):
+    """How midspan behaves in this process; the field `x` is the variable `MIDSPAN_X`.
 
-    `message_content` is OpenTelemetry's variable: where messages are written, on the `span`, in an `event`, or both.
+    Two are OpenTelemetry's: `message_content` says where messages are written, on the `span`, in an `event`, or both;
+    `disabled_providers` are left out unless `providers` names them.
     """
 
     enabled: bool = True
@@ -51,7 +53,7 @@ class Settings:
     server: Address | None = None
     metrics: Address | None = None
     allowed_hosts: tuple[str, ...] = ()
-    token: str | None = field(default=None, repr=False)
+    token: str | None = None
     token_file: Path | None = None
     retention_seconds: float = 3600.0
     max_operations: int = 10_000
@@ -59,8 +61,14 @@ class Settings:
     live_series: int = 20
     capture_content: bool = False
     message_content: frozenset[str] = frozenset()
+    disabled_providers: frozenset[str] = frozenset()
     trace_url: str | None = None
     log: str | None = None
+
+    def __repr__(self) -> str:
+        """All but the token."""
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "token")
+        return f"Settings({', '.join(shown)})"
 
     @property
     def wanted_providers(self) -> frozenset[str] | None:
@@ -70,8 +78,15 @@ class Settings:
 
     @property
     def unwanted_providers(self) -> frozenset[str]:
-        """Names left out by `-name`."""
-        return frozenset(name[1:] for name in self.providers if name.startswith("-"))
+        """Names left out by `-name`, or by OpenTelemetry's variable."""
+        left_out = frozenset(name[1:] for name in self.providers if name.startswith("-"))
+        return left_out | (self.disabled_providers - (self.wanted_providers or frozenset()))
+
+
+def variable_of(field_name: str) -> str:
+    """The environment variable that a field of `Settings` is read from."""
+    of_opentelemetry = {"message_content": MESSAGE_CONTENT, "disabled_providers": DISABLED_INSTRUMENTATIONS}
+    return of_opentelemetry.get(field_name) or PREFIX + field_name.upper()
 
 
 def _switch(value: str) -> bool:
@@ -203,6 +218,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if where is None and environ is None:
         _tell_unknown(source[MESSAGE_CONTENT])
     given["message_content"] = where or frozenset()
+    disabled = _list(source.get(DISABLED_INSTRUMENTATIONS, ""))
+    given["disabled_providers"] = frozenset(
+        name.removeprefix("midspan_") for name in disabled if name.startswith("midspan_")
+    )
     return _settled(Settings(**given))  # pyright: ignore[reportArgumentType] - each value is what its parser returns
 
 
@@ -211,11 +230,12 @@ def parse(name: str, value: str) -> object:
     parser = _PARSERS.get(name)
     variable = PREFIX + name.upper()
     if parser is None:
-        known = [PREFIX + each.upper() for each in _PARSERS]
         import difflib
 
-        close = difflib.get_close_matches(variable, known, 1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+        # Without the prefix, which makes every two of them alike.
+        close = difflib.get_close_matches(name, _PARSERS, 1)
+        known = ", ".join(PREFIX + each.upper() for each in _PARSERS)
+        hint = f"did you mean {PREFIX}{close[0].upper()}?" if close else f"known are {known}"
         raise SettingsError(f"{variable} is not a setting: {hint}")
     try:
         return parser(value)

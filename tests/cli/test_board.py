@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
+from midspan.cli import board as board_module
 from midspan.cli.board import Announcement, Board
 from midspan.core.wire import encode
 from midspan.tracking.tracker import ProgressRegistry
@@ -36,6 +38,17 @@ def test_half_a_line_is_left_aside_and_counted() -> None:
     board = Board()
     assert board.apply(encoded()[:40]) is None
     assert board.unreadable == 1 and not board.rows
+
+
+def test_of_too_many_the_oldest_ended_ones_are_only_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_module, "MAX_ROWS", 2)
+    board = Board()
+    board.apply(encoded(operation_id="running"))
+    for number, status in enumerate(("completed", "failed", "completed", "cancelled")):
+        board.apply(encoded(operation_id=str(number), status=status, elapsed_seconds=10.0 - number))
+    assert list(board.rows) == ["running", "3"]
+    assert board.forgotten.counts == {"completed": 2, "failed": 1}
+    assert board.forgotten.slowest is not None and board.forgotten.slowest.operation_id == "0"
 
 
 def test_what_still_runs_at_the_end_is_lost() -> None:

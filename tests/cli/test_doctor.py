@@ -16,6 +16,9 @@ from midspan.cli import in_force, reachable
 from midspan.cli.findings import Finding
 from midspan.cli.installed import found_tools
 from midspan.cli.reachable import found_collectors, found_server
+from midspan.cli.sdks import found_providers, listed
+from midspan.runtime import wiring
+from midspan_instrumentation._examining import Callables, Examined
 from tests.cli.served import Served
 from tests.programs import free_port
 
@@ -62,7 +65,13 @@ def listening() -> Iterator[str]:
 def test_a_sound_environment_has_no_problem(run: Run) -> None:
     done = run("doctor", env={"MIDSPAN_SERVER": f"127.0.0.1:{free_port()}"})
     assert (done.returncode, done.stderr) == (0, "")
-    for part in ("ok  midspan: ", "ok  openai: openai ", "--  MIDSPAN_STALL_AFTER: 60", "no problem was found"):
+    for part in (
+        "ok  midspan: ",
+        "ok  openai: openai ",
+        "callables: Batches.create/retrieve/cancel",
+        "--  MIDSPAN_STALL_AFTER: 60",
+        "no problem was found",
+    ):
         assert part in done.stdout
 
 
@@ -103,6 +112,27 @@ def test_an_sdk_that_does_not_fit_is_a_problem(doctor: Doctor, tmp_path: Path, c
     status, told = doctor(PYTHONPATH=str(tmp_path))
     [finding] = [finding for finding in told["findings"] if finding["state"] == "problem"]
     assert (status, told["problems"], finding["name"]) == (1, 1, "openai") and said in finding["said"]
+
+
+def test_callables_are_listed_by_class_and_without_their_async_twins() -> None:
+    names = ["Jobs.list", "Jobs.get", "AsyncJobs.get", "Jobs.get_async", "AsyncJobs.wait", "pull"]
+    assert listed(names) == "Jobs.list/get, AsyncJobs.wait, pull"
+
+
+def test_jobs_that_the_installed_release_lacks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def examined(name: str, jobs: Callables) -> Examined:
+        return Examined(name, "json", True, Callables(("Chat.create",)), jobs)
+
+    found = [
+        examined("older", Callables(absent=("Batches.create",))),
+        examined("newer", Callables(("Batches.create",), absent=("Videos.create",))),
+        examined("jobless", Callables()),
+    ]
+    monkeypatch.setattr(wiring, "examine_providers", lambda: found)
+    assert {finding.name: finding.said for finding in found_providers() if finding.section == "jobs"} == {
+        "older": "not in the installed release: Batches.create",
+        "newer": "seen by 1 callable: Batches.create; not in the installed release: Videos.create",
+    }
 
 
 def test_other_tools_are_named(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from midspan.cli.live import table, view
+from midspan.cli.live import last_view, table, view
 from midspan.cli.row import Row
 from tests.cli.conftest import NOW, failed, row
 
@@ -80,3 +80,13 @@ def test_an_empty_table_can_be_drawn() -> None:
     with console.capture() as capture:
         console.print(table([], NOW, 80))
     assert "operation" in capture.get()
+
+
+def test_what_stays_on_the_screen_at_the_end_fits_on_it() -> None:
+    rows = [row(operation_id=str(number), name=f"call-{number}", status="completed") for number in range(100)]
+    console = Console(file=StringIO(), width=100, height=12, force_terminal=False)
+    with console.capture() as capture:
+        console.print(last_view(rows, NOW, console))
+    lines = capture.get().rstrip().split("\n")
+    assert len(lines) == 12
+    assert lines[-1].strip() == "and 93 more" and any("call-99" in line for line in lines)

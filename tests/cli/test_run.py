@@ -161,3 +161,21 @@ def test_a_python_in_which_midspan_is_unusable_runs_the_program_all_the_same(run
     done = run("run", "--", "sh", "-c", script)
     assert (done.returncode, done.stdout) == (0, "1\n")
     assert "midspan: not attached" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_interrupt_while_midspan_attaches_ends_the_program_without_a_word_of_pythons(
+    run: Run, tmp_path: Path
+) -> None:
+    finder = "import signal, sys\nclass Finder:\n    def find_spec(self, name, *_):\n"
+    interrupts = "        if name == 'midspan.runtime.wiring':\n            signal.raise_signal(signal.SIGINT)\n"
+    (tmp_path / "sitecustomize.py").write_text(f"{finder}{interrupts}sys.meta_path.insert(0, Finder())\n")
+    script = f"PYTHONPATH=$PYTHONPATH:{tmp_path} exec {sys.executable} -c 'print(1)'"
+    done = run("run", "--quiet", "--", "sh", "-c", script)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "")
+
+
+def test_a_program_that_an_interrupt_ends_while_the_server_starts_dies_of_the_signal(run: Run) -> None:
+    code = "import signal; signal.raise_signal(signal.SIGINT)"
+    done = run("run", "--server", "127.0.0.1:0", "--quiet", "--", sys.executable, "-c", code)
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stderr.endswith("KeyboardInterrupt\n")

@@ -4,9 +4,11 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from midspan import cli
 from midspan.cli import main
 
 
@@ -85,6 +87,17 @@ def test_the_process_ends_with_status_2_and_without_a_traceback(
 ) -> None:
     done = run("run", "no-such-program")
     assert done.returncode == 2 and done.stderr.count("\n") == 1
+
+
+def test_an_interrupt_before_a_command_has_begun_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_name: str) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", interrupted)
+    assert main(["run", "app.py"]) == 130
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("words", ["--help", "run --help", "--version"])

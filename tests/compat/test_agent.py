@@ -143,6 +143,30 @@ def test_the_async_stream_raises_what_the_run_raises() -> None:
         asyncio.run(collect(agent_of(model, broken), "go"))
 
 
+def test_a_tool_waits_for_a_slow_reader_of_the_async_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("midspan.compat.agent.MAX_WAITING", 3)
+    told: list[int] = []
+
+    @progress
+    def fast():  # type: ignore[no-untyped-def]
+        """Tells much."""
+        for number in range(50):
+            told.append(number)
+            yield {"progress": number / 50}
+
+    async def main(agent: Agent) -> int:
+        seen = 0
+        async for _ in agent.arun_stream("go"):
+            seen += 1
+            if seen < 10:
+                await asyncio.sleep(0.005)
+                assert len(told) <= seen + 3 + 1
+        return seen
+
+    with ScriptedModel(calls(("fast", {})), says("done")) as model:
+        assert asyncio.run(main(agent_of(model, fast))) == 51
+
+
 def test_leaving_the_async_stream_stops_the_run() -> None:
     gate = threading.Semaphore(1)
 

@@ -136,6 +136,43 @@ def test_a_callback_that_raises_is_logged_once_and_nothing_else(
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError]
 
 
+def test_a_callback_that_never_ends_has_few_events_before_it(
+    registry: ProgressRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("midspan.compat.chat.MAX_DELIVERIES", 10)
+    called: list[Event] = []
+
+    async def stuck(event: Event) -> None:
+        called.append(event)
+        await asyncio.Event().wait()
+
+    async def main() -> int:
+        tracker = await create_progress_aware_task("task_123", stuck, registry=registry)
+        for number in range(17):
+            tracker.update("generating_llm", number / 100, "x")
+        await asyncio.sleep(0)
+        return tracker.dropped
+
+    assert asyncio.run(main()) == 7
+    assert len(called) == 10
+    assert operation(registry).progress == pytest.approx(0.0016)
+
+
+def test_without_an_event_loop_a_coroutine_callback_is_logged_once_and_nothing_else(
+    registry: ProgressRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As from a thread: warnings are errors here, that of a coroutine which nobody has awaited too."""
+
+    async def told(event: Event) -> None:
+        raise AssertionError(event)
+
+    tracker = ProgressTracker("task_123", told, registry=registry)
+    tracker.update("analyzing_rag", 10, "a")
+    tracker.update("analyzing_rag", 20, "b")
+    assert [record.message.partition(":")[0] for record in caplog.records] == ["midspan"]
+    assert operation(registry).progress == 0.2
+
+
 def test_completing_and_failing_end_the_task(registry: ProgressRegistry) -> None:
     tracker = ProgressTracker("done", registry=registry)
     tracker.complete({"response": "yes"}, "解釋生成完成")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from midspan.core.operation import Operation, Stage
@@ -144,3 +146,35 @@ def test_an_unknown_child_counts_nothing_until_it_has_ended(registry: ProgressRe
     assert parent.get_progress_details().progress == 0.0
     child.complete()
     assert parent.get_progress_details().progress == 0.5
+
+
+def test_operations_nested_a_thousand_deep_are_read_like_any_others(
+    registry: ProgressRegistry, clock: FakeClock
+) -> None:
+    outermost = innermost = registry.create_tracker(expect_children=1)
+    for _ in range(1000):
+        innermost = registry.create_tracker(parent=innermost, expect_children=1)
+        innermost.start()
+    clock.advance(1000)
+    assert outermost.get_progress_details().progress == 0.0
+    assert innermost.get_progress_details().stalled
+    assert innermost.state.parent_id is not None
+    parent = registry.get(innermost.state.parent_id)
+    assert parent is not None and parent.stalled
+    innermost.update(progress=0.5)
+    parent = registry.get(parent.operation_id)
+    assert parent is not None and (parent.stalled, parent.progress) == (False, 0.5)
+    assert len(registry.operations()) == 1001
+
+
+@pytest.mark.parametrize("above", [["own"], ["one", "own"], ["two", "one", "own"]])
+def test_an_operation_that_would_be_below_itself_has_no_parent(
+    registry: ProgressRegistry, clock: FakeClock, above: list[str]
+) -> None:
+    for operation_id, parent in reversed(list(itertools.pairwise(above))):
+        registry.create_tracker(operation_id, parent=parent)
+    tracker = registry.create_tracker("own", parent=above[0], expect_children=1)
+    tracker.start()
+    clock.advance(1000)
+    details = tracker.get_progress_details()
+    assert (details.parent_id, details.root_id, details.progress, details.stalled) == (None, "own", 0.0, True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from midspan.core import failures
+from midspan.core import registry as core_registry
 from midspan.core.operation import Status
 from midspan.core.retention import Limits
 from midspan.core.state import Counts, State
@@ -145,6 +148,32 @@ def test_an_ended_operation_reads_as_it_was(registry: ProgressRegistry, clock: F
     clock.advance(100)
     assert registry.get("a") == live
     assert (live.result, live.elapsed_seconds) == ({"rows": 3}, 2.0)
+
+
+def test_a_reader_is_not_held_up_by_a_thread_that_settles_and_waits_for_a_lock_of_the_reader(
+    registry: ProgressRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a signal handler is that comes while its thread holds the lock."""
+    monkeypatch.setattr(core_registry, "SETTLED_WITHIN", 0.01)
+    settles, found = threading.Event(), list[str]()
+
+    class Settles(Recorder):
+        def on_settle(self, state: State) -> None:
+            settles.set()
+
+    def handler() -> None:
+        with tracker.state.lock:
+            threading.Thread(target=registry.settle, daemon=True).start()
+            settles.wait(20)
+            found.extend(operation.operation_id for operation in registry.operations())
+
+    tracker = registry.create_tracker("a")
+    tracker.complete()
+    registry.add_processor(Settles())
+    thread = threading.Thread(target=handler, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert found == ["a"]
 
 
 def test_a_cleared_registry_knows_nothing(registry: ProgressRegistry) -> None:

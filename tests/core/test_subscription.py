@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from midspan.core import subscription
 from midspan.core.operation import Status
 from midspan.tracking.tracker import ProgressRegistry
 
@@ -27,6 +28,17 @@ def test_an_ending_is_never_missed(registry: ProgressRegistry) -> None:
             registry.create_tracker(f"op{number}").complete()
         taken = changes.take()
     assert [operation.status for operation in taken] == [Status.COMPLETED] * 50
+
+
+def test_for_a_reader_that_does_not_read_only_so_many_wait_and_the_others_are_counted(
+    registry: ProgressRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "MAX_PENDING", 3)
+    with registry.subscribe() as changes:
+        for number in range(5):
+            registry.create_tracker(f"op{number}").complete()
+        assert changes.dropped == 2
+        assert [operation.operation_id for operation in changes.take()] == ["op2", "op3", "op4"]
 
 
 def test_quiet_updates_are_told_at_once_to_eager_readers_only(registry: ProgressRegistry) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from midspan.core import failures
 from midspan.core.processor import Processor
 from midspan.core.state import State
+from midspan.core.subscription import Subscription
 from midspan.testing import FakeClock
 from midspan.tracking.tracker import ProgressRegistry
 
@@ -76,3 +79,25 @@ def test_one_operation_that_cannot_be_looked_at_does_not_stop_the_pulse(
     registry.pulse(clock.advance(1))
     assert seen == ["sound"]
     assert failures.counts() == {"pulse": 1}
+
+
+def test_no_subscription_is_lost_when_two_begin_at_the_same_time(registry: ProgressRegistry) -> None:
+    found: list[Subscription] = []
+    threads = [threading.Thread(target=lambda: found.append(registry.subscribe())) for _ in range(2)]
+    with registry._lock:
+        for thread in threads:
+            thread.start()
+            thread.join(0.02)  # both are on their way, as far as they get
+    for thread in threads:
+        thread.join()
+    registry.create_tracker("one").start()
+    assert [len(each.take()) for each in found] == [1, 1]
+
+
+def test_the_first_reader_is_told_of_and_no_other(registry: ProgressRegistry) -> None:
+    told: list[bool] = []
+    registry.on_watched = lambda: told.append(registry.watched)
+    with registry.subscribe(), registry.subscribe():
+        assert told == [True]
+    with registry.subscribe():
+        assert told == [True, True]

@@ -51,6 +51,12 @@ def test_an_operation_reads_as_promised(registry: ProgressRegistry, clock: FakeC
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time) for time in times)
 
 
+def test_no_number_of_a_row_is_larger_than_what_a_browser_reads_exactly(registry: ProgressRegistry) -> None:
+    row = to_dict(registry.create_tracker("a").get_progress_details())
+    assert 0 < row["epoch"] < 2**53
+    assert json.loads(encode(row), parse_int=float)["epoch"] == row["epoch"]
+
+
 def test_what_is_no_json_is_shown_as_its_repr(registry: ProgressRegistry) -> None:
     tracker = registry.create_tracker(metadata={"o": complex(1, 2), "nan": float("nan")})
     row = json.loads(encode(tracker.get_progress_details()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,15 +12,6 @@ from tests.fakes.sdk import Case
 from tests.fakes.sdks import sdk_of
 
 UrlOf = Callable[[Case], str]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def small_heap() -> Iterator[None]:
-    """A forced collection need not look at the modules of the SDKs again and again."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="package")

@@ -11,12 +11,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode, format_span_id
-from prometheus_client.parser import text_string_to_metric_families
 
 import midspan_instrumentation as instrumentation
 from midspan.core.operation import Operation, Status
 from midspan.core.state import State
-from midspan.telemetry.prometheus import MetricsPage
+from midspan.telemetry.prometheus import MidspanCollector
 from midspan.telemetry.spans import SpanRecorder
 from midspan.testing import Captured, capture
 from midspan.tracking.tracker import get_progress_registry, no_span
@@ -67,9 +66,8 @@ class Seen:
 
 
 def shown_as_active() -> float:
-    """What a scrape shows as running, over all label sets and stages."""
-    body, _ = MetricsPage(get_progress_registry())()
-    families = {family.name: family for family in text_string_to_metric_families(body.decode())}
+    """What a scrape finds running, over all label sets and stages."""
+    families = {family.name: family for family in MidspanCollector(get_progress_registry()).collect()}
     return sum(sample.value for sample in families[GAUGE].samples)
 
 

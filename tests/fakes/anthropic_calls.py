@@ -2,72 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
-import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from types import ModuleType
 from typing import Any
 
 import anthropic
-import pydantic
 
 from tests.fakes.anthropic_server import AnthropicWire, FakeAnthropic
-from tests.fakes.sdk import MESSAGES, Case, Respond, Sdk, transport
+from tests.fakes.sdk import MESSAGES, Answer, Case, Sdk, offered
+from tests.fakes.stainless import Clients
 
-# The default context reads all of the machine's certificates, for every client.
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-http: ModuleType = importlib.import_module(anthropic.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
-"""The HTTP library of the SDK: httpx2 since anthropic 2, httpx before."""
-
-
-class Answer(pydantic.BaseModel):
-    """What the structured outputs of the fake server are."""
-
-    answer: str
+CLIENTS = Clients(anthropic.Anthropic, anthropic.AsyncAnthropic)
+sync_client, open_async_client, http = CLIENTS.sync_client, CLIENTS.open_async_client, CLIENTS.http
 
 
 def case(name: str, method: str, **options: Any) -> Case:
     return Case("anthropic", name, method, tuple({"messages": MESSAGES, "max_tokens": 64, **options}.items()))
-
-
-def offered(*cases: Case) -> tuple[Case, ...]:
-    with sync_client("http://127.0.0.1:1") as client:
-        return tuple(case for case in cases if case.is_offered(client))
-
-
-@contextmanager
-def sync_client(url: str, **more: Any) -> Iterator[anthropic.Anthropic]:
-    """A client that asks once, and is closed at the end."""
-    client = anthropic.DefaultHttpxClient(verify=NO_TLS)
-    options = {"api_key": "x", "base_url": url, "max_retries": 0, "http_client": client, **more}
-    with anthropic.Anthropic(**options) as made:
-        yield made
-
-
-@asynccontextmanager
-async def async_client(url: str, **more: Any) -> AsyncIterator[anthropic.AsyncAnthropic]:
-    """The same of the async kind."""
-    async with open_async_client(url, **more) as made:
-        yield made
-
-
-def open_async_client(url: str, **more: Any) -> anthropic.AsyncAnthropic:
-    """One that nobody closes."""
-    client = anthropic.DefaultAsyncHttpxClient(verify=NO_TLS)
-    return anthropic.AsyncAnthropic(
-        **{"api_key": "x", "base_url": url, "max_retries": 0, "http_client": client, **more}
-    )
-
-
-def over(respond: Respond) -> tuple[anthropic.Anthropic, anthropic.AsyncAnthropic]:
-    """A client of each kind that is answered in the process."""
-    answered = transport(http, respond)
-    options: Any = {"api_key": "x", "base_url": "http://model.example", "max_retries": 0}
-    return (
-        anthropic.Anthropic(**options, http_client=http.Client(transport=answered)),
-        anthropic.AsyncAnthropic(**options, http_client=http.AsyncClient(transport=answered)),
-    )
 
 
 def http_response(stream: Any) -> Any:
@@ -76,6 +24,7 @@ def http_response(stream: Any) -> Any:
 
 
 STREAMS = offered(
+    sync_client,
     case("messages.create", "messages.create", stream=True),
     case("messages.stream", "messages.stream"),
     case("beta.messages.create", "beta.messages.create", stream=True),
@@ -84,6 +33,7 @@ STREAMS = offered(
 """Streamed answers."""
 
 ANSWERS = offered(
+    sync_client,
     case("messages.create", "messages.create"),
     case("messages.parse", "messages.parse", output_format=Answer),
     case("beta.messages.create", "beta.messages.create"),
@@ -96,9 +46,9 @@ SDK = Sdk(
     server=FakeAnthropic,
     wire=AnthropicWire(),
     sync_client=sync_client,
-    async_client=async_client,
+    async_client=CLIENTS.async_client,
     open_async_client=open_async_client,
-    over=over,
+    over=CLIENTS.over,
     streams=STREAMS,
     answers=ANSWERS,
     http_response=http_response,

@@ -5,22 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json
+from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json, Wire
 
 CACHED = 2
 """Input tokens that come from a cache: the API counts them apart from the others."""
 
 
-class AnthropicWire:
+class AnthropicWire(Wire):
     """What Anthropic's API says."""
-
-    event_type = "text/event-stream"
-
-    def model_of(self, path: str, request: Json) -> str:
-        return request["model"]
-
-    def is_streamed(self, path: str, request: Json) -> bool:
-        return bool(request.get("stream"))
 
     def answer(self, path: str, request: Json) -> Json:
         return _message(request) if path.endswith("/messages") else {"input_tokens": USAGE["input"]}

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from tests.fakes.anthropic_server import AnthropicWire
-from tests.fakes.event_stream import frame
-from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json
+from tests.fakes.event_stream import compact, frame
+from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json, Wire
 
 CACHED = 2
 """Input tokens that come from a cache: the API counts them apart from the others."""
@@ -23,7 +23,7 @@ METRICS = {
 CLAUDE = AnthropicWire()
 
 
-class BedrockWire:
+class BedrockWire(Wire):
     """What Bedrock says."""
 
     event_type = "application/vnd.amazon.eventstream"
@@ -49,11 +49,11 @@ class BedrockWire:
             yield from (frame(kind, {**fields, "p": "abc"}) for kind, fields in _events(model, request))
         else:
             parts = _text_parts(model) if "prompt" in request else _claude_parts(model, request)
-            yield from (frame("chunk", {"bytes": b64encode(json.dumps(part).encode()).decode()}) for part in parts)
+            yield from (frame("chunk", {"bytes": b64encode(compact(part)).decode()}) for part in parts)
 
     def is_token(self, event: str | bytes) -> bool:
         assert isinstance(event, bytes)
-        said = b64decode(event.partition(b'{"bytes": "')[2].partition(b'"')[0]) or event
+        said = b64decode(event.partition(b'{"bytes":"')[2].partition(b'"')[0]) or event
         return b"elta" in said and any(json.dumps(part).encode() in said for part in CONTENT)
 
     def error(self, message: str, kind: str) -> Json:

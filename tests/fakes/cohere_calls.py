@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -11,10 +10,8 @@ import cohere
 import httpx
 
 from tests.fakes.cohere_server import CohereWire, FakeCohere
-from tests.fakes.sdk import MESSAGES, PROMPT, Case, Respond, Sdk, transport
+from tests.fakes.sdk import MESSAGES, NO_TLS, PROMPT, Case, Respond, Sdk, offered, transport
 
-# The default context reads all of the machine's certificates, for every client.
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 # Older releases have no `max_retries`, and ask three times; a connection is not asked for again.
 ONCE: Any = {"max_retries": 0}
 
@@ -38,11 +35,6 @@ class Both:
 
 def case(name: str, method: str = "", **options: Any) -> Case:
     return Case("cohere", name, method or name, (*options.items(), ("request_options", ONCE)))
-
-
-def offered(*cases: Case) -> tuple[Case, ...]:
-    with sync_client("http://127.0.0.1:1") as client:
-        return tuple(case for case in cases if case.is_offered(client))
 
 
 @contextmanager
@@ -76,6 +68,7 @@ def over(respond: Respond) -> tuple[Both, Both]:
 
 
 STREAMS = offered(
+    sync_client,
     case("chat_stream", messages=MESSAGES),
     case("v1.chat_stream", message=PROMPT),
     case("v1.generate_stream", prompt=PROMPT),
@@ -83,6 +76,7 @@ STREAMS = offered(
 """Streamed answers."""
 
 ANSWERS = offered(
+    sync_client,
     case("chat", messages=MESSAGES),
     case("embed", texts=[PROMPT], input_type="search_query", embedding_types=["float"]),
     case("rerank", query=PROMPT, documents=["Yes.", "No."]),

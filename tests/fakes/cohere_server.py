@@ -5,19 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json
+from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json, Wire
 
 
-class CohereWire:
+class CohereWire(Wire):
     """What Cohere's API says."""
-
-    event_type = "text/event-stream"
-
-    def model_of(self, path: str, request: Json) -> str:
-        return request["model"]
-
-    def is_streamed(self, path: str, request: Json) -> bool:
-        return bool(request.get("stream"))
 
     def answer(self, path: str, request: Json) -> Json:
         return _ANSWERS[path](request)

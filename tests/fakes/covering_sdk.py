@@ -134,12 +134,12 @@ def _target(function: str, is_async: bool = False) -> Target:
         read_chunk=_chat_completions.read_chunk,
         read_pieces=_chat_content.read_pieces,
         is_async=is_async,
-        covers_others=True,
     )
 
 
 PROVIDER = Provider(
     "covering",
     (_target("ask"), _target("ask_in_a_thread"), _target("aask", is_async=True)),
+    covers_others=True,
     runners=(Runner(__name__, "run_in_a_thread"),),
 )

@@ -10,6 +10,11 @@ STRING = 7
 """The type of a header's value."""
 
 
+def compact(fields: object) -> bytes:
+    """JSON without spaces, as the services send it."""
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
 def frame(name: str, fields: object, kind: str = "event") -> bytes:
     """One event, or one of another kind: its headers and its JSON, between lengths and check sums."""
     told = {":message-type": kind, f":{kind}-type": name, ":content-type": "application/json"}
@@ -19,7 +24,7 @@ def frame(name: str, fields: object, kind: str = "event") -> bytes:
         )
         for header, value in told.items()
     )
-    payload = json.dumps(fields).encode()
+    payload = compact(fields)
     prelude = struct.pack("!II", len(headers) + len(payload) + 16, len(headers))
     message = prelude + struct.pack("!I", zlib.crc32(prelude)) + headers + payload
     return message + struct.pack("!I", zlib.crc32(message))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -13,18 +13,15 @@ from google import genai
 from google.genai import _api_client
 
 from tests.fakes.google_genai_server import FakeGemini, GeminiWire
-from tests.fakes.sdk import PROMPT, Case, Respond, Sdk, transport
+from tests.fakes.sdk import NO_TLS, PROMPT, Case, Respond, Sdk, transport
 
-# The default context reads all of the machine's certificates, for every client.
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _classes: Any = getattr(_api_client, "_get_http_client_classes", None) or (lambda: [_api_client.SyncHttpxClient])
 http: ModuleType = importlib.import_module(_classes()[0].__mro__[1].__module__.partition(".")[0])
 """The HTTP library that the SDK chooses: httpx2 since google-genai 3, httpx before."""
 
 
 def case(name: str, **options: Any) -> Case:
-    # What an application closes drops the generator that is seen: that ending is a test of the provider's own.
-    return Case("google_genai", name, f"models.{name}", tuple(options.items()), closable=(False, False))
+    return Case("google_genai", name, f"models.{name}", tuple(options.items()))
 
 
 def made(url: str, **more: Any) -> genai.Client:
@@ -70,12 +67,26 @@ CONFIG: Any = {
     "http_options": {"timeout": 30_000},
 }
 
-STREAMS = (case("generate_content_stream", contents=[{"role": "user", "parts": PARTS}], config=CONFIG),)
+HAS_INTERACTIONS = find_spec("google.genai._gaos") is not None
+"""google-genai 1 had others."""
+
+
+def interaction(name: str, **options: Any) -> tuple[Case, ...]:
+    """One, where the SDK has them."""
+    asked = tuple({"input": PROMPT, **options}.items())
+    return (Case("google_genai", name, "interactions.create", asked),) if HAS_INTERACTIONS else ()
+
+
+STREAMS = (
+    case("generate_content_stream", contents=[{"role": "user", "parts": PARTS}], config=CONFIG),
+    *interaction("interactions_stream", stream=True),
+)
 """Streamed answers."""
 
 ANSWERS = (
     case("generate_content", contents=PROMPT),
     case("embed_content", contents=PROMPT),
+    *interaction("interactions"),
 )
 """Answers in one piece."""
 
@@ -89,7 +100,10 @@ SDK = Sdk(
     over=over,
     streams=STREAMS,
     answers=ANSWERS,
-    told={f"400 INVALID_ARGUMENT. {GeminiWire().error('no such thing', '')}": "400 INVALID_ARGUMENT"},
+    told={
+        "Error code: 400": "400 INVALID_ARGUMENT",
+        f"400 INVALID_ARGUMENT. {GeminiWire().error('no such thing', '')}": "400 INVALID_ARGUMENT",
+    },
     wraps_streams=True,
 )
 """Google's SDK, in the table of SDKs."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,8 @@ from huggingface_hub import AsyncInferenceClient, InferenceClient, constants
 from huggingface_hub.inference import _client
 
 from tests.fakes.huggingface_server import FakeHuggingFace, HuggingFaceWire
-from tests.fakes.sdk import MESSAGES, PROMPT, Case, Respond, Sdk, transport
+from tests.fakes.sdk import MESSAGES, NO_TLS, PROMPT, Case, Respond, Sdk, transport
 
-# The default context reads all of the machine's certificates, for every client.
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 http: ModuleType = importlib.import_module("httpx2" if hasattr(_client, "httpx2") else "httpx")
 """The HTTP library of the SDK: httpx2 since huggingface_hub 2, httpx before."""
 # With it the package asks its hub, before the first call, how to tell what runs it, and writes that to the home folder.

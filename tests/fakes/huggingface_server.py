@@ -7,21 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.fakes.openai_server import OpenAIWire
-from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json
+from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json, Wire
 
 CHATS = OpenAIWire()
 
 
-class HuggingFaceWire:
+class HuggingFaceWire(Wire):
     """What it says. The model of a task stands in no request: it is the last part of the address."""
-
-    event_type = "text/event-stream"
 
     def model_of(self, path: str, request: Json) -> str:
         return request.get("model") or path.split("/")[1]
-
-    def is_streamed(self, path: str, request: Json) -> bool:
-        return bool(request.get("stream"))
 
     def answer(self, path: str, request: Json) -> Any:
         if path.endswith("/completions"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import importlib
 import json
-import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -20,10 +19,8 @@ from mistralai.client import Mistral, basesdk
 from mistralai.client.utils import serializers
 
 from tests.fakes.mistralai_server import FakeMistral, MistralWire
-from tests.fakes.sdk import MESSAGES, PROMPT, Case, Respond, Sdk, transport
+from tests.fakes.sdk import MESSAGES, NO_TLS, PROMPT, Case, Respond, Sdk, transport
 
-# The default context reads all of the machine's certificates, for every client.
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 http: ModuleType = importlib.import_module(basesdk.httpx.__name__)
 """The HTTP library of the SDK: httpx2 since mistralai 3, httpx before."""
 

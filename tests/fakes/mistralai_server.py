@@ -5,24 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json
+from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json, Wire
 
 CONVERSATION = "conv_1"
 WHEN = "2026-11-21T12:00:00Z"
 
 
-class MistralWire:
+class MistralWire(Wire):
     """What Mistral's API says."""
-
-    event_type = "text/event-stream"
 
     def model_of(self, path: str, request: Json) -> str:
         # A conversation that goes on is named in the path; an agent stands for its model.
         named = path.split("/")[3:4] if path.startswith("/v1/conversations/") else ()
         return next(iter(named), None) or request.get("model") or request["agent_id"]
-
-    def is_streamed(self, path: str, request: Json) -> bool:
-        return request.get("stream") is True
 
     def answer(self, path: str, request: Json) -> Json:
         model = self.model_of(path, request)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import ModuleType
@@ -12,20 +11,13 @@ from typing import Any
 import ollama
 
 from tests.fakes.ollama_server import FakeOllama, OllamaWire
-from tests.fakes.sdk import MESSAGES, PROMPT, Case, Respond, Sdk, transport
+from tests.fakes.sdk import MESSAGES, NO_TLS, PROMPT, Case, Respond, Sdk, offered, transport
 
-# The default context reads all of the machine's certificates, for every client.
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 http: ModuleType = importlib.import_module("ollama._client").httpx
 
 
 def case(name: str, **options: Any) -> Case:
     return Case("ollama", name, name, tuple(options.items()))
-
-
-def offered(*cases: Case) -> tuple[Case, ...]:
-    client = ollama.Client(verify=NO_TLS)
-    return tuple(case for case in cases if case.is_offered(client))
 
 
 @contextmanager
@@ -62,6 +54,7 @@ STREAMS = (
 """Streamed answers."""
 
 ANSWERS = offered(
+    sync_client,
     case("chat", messages=MESSAGES),
     case("generate", prompt=PROMPT),
     case("embed", input=PROMPT),

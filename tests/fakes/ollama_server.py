@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json
+from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json, Wire
 
 STARTED = "2026-01-02T03:04:05.6789Z"
 
 
-class OllamaWire:
+class OllamaWire(Wire):
     """What the server says."""
 
     event_type = "application/x-ndjson"
-
-    def model_of(self, path: str, request: Json) -> str:
-        return request["model"]
 
     def is_streamed(self, path: str, request: Json) -> bool:
         # The server streams unless it is asked not to, and embeddings never.

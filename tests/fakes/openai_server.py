@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from tests.fakes import openai_media
-from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json
+from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json, Wire
 
 __all__ = ["CONTENT", "USAGE", "FakeOpenAI", "OpenAIWire", "answer_of", "events_of"]
 
@@ -14,16 +14,8 @@ STRUCTURED = ('{"answer": "It', " works", '."}')
 """The same, where a form was asked for."""
 
 
-class OpenAIWire:
+class OpenAIWire(Wire):
     """What OpenAI's API says."""
-
-    event_type = "text/event-stream"
-
-    def model_of(self, path: str, request: Json) -> str:
-        return request["model"]
-
-    def is_streamed(self, path: str, request: Json) -> bool:
-        return bool(request.get("stream"))
 
     def answer(self, path: str, request: Json) -> Json:
         return answer_of(path, request)

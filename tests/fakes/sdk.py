@@ -5,7 +5,9 @@ The endings, the transparency and the fault injection run for each `Sdk` of the 
 
 from __future__ import annotations
 
+import inspect
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
@@ -14,10 +16,20 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
+import pydantic
+
 from tests.fakes.serving import FakeServer, Wire, asked_of
 
-MESSAGES: Any = [{"role": "user", "content": "Does it work?"}]
 PROMPT = "Does it work?"
+MESSAGES: Any = [{"role": "user", "content": PROMPT}]
+# The default context reads all of the machine's certificates, for every client.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+class Answer(pydantic.BaseModel):
+    """What the structured outputs of the fake servers are."""
+
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -47,12 +59,13 @@ class Case:
             return attrgetter(self.older or self.method)(client)
 
     def is_offered(self, client: Any) -> bool:
-        """False where the installed version has no such method."""
+        """False where the installed version has no such method, or one that does not take all of the options."""
         try:
-            self.method_of(client)
+            taken = inspect.signature(self.method_of(client)).parameters
         except AttributeError:
             return False
-        return True
+        takes_any = any(each.kind is each.VAR_KEYWORD for each in taken.values())
+        return takes_any or {name for name, _ in self.options} <= taken.keys()
 
     def __str__(self) -> str:
         return f"{self.provider}.{self.name}"
@@ -72,6 +85,12 @@ Respond = Callable[[str, Any, bytes], Reply]
 
 SyncClient = Callable[[str], AbstractContextManager[Any]]
 AsyncClient = Callable[[str], AbstractAsyncContextManager[Any]]
+
+
+def offered(sync_client: SyncClient, *cases: Case) -> tuple[Case, ...]:
+    """The cases that the installed version has."""
+    with sync_client("http://127.0.0.1:1") as client:
+        return tuple(case for case in cases if case.is_offered(client))
 
 
 def no_response(_stream: Any) -> Any:

@@ -38,17 +38,20 @@ Json = dict[str, Any]
 
 
 class Wire(Protocol):
-    """How a provider says things. `path` is without its query; `events` are complete, with their separators."""
+    """How a provider says things. `path` is without its query; `events` are complete, with their separators.
 
-    event_type: str
+    Most of them name the model and ask for a stream in fields of the request.
+    """
+
+    event_type: str = "text/event-stream"
 
     def model_of(self, path: str, request: Json) -> str:
         """The model that is asked for."""
-        ...
+        return request["model"]
 
     def is_streamed(self, path: str, request: Json) -> bool:
         """True when the answer is a stream."""
-        ...
+        return request.get("stream") is True
 
     def answer(self, path: str, request: Json) -> Json:
         """The whole answer to a request."""

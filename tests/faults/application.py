@@ -22,6 +22,7 @@ from midspan.tracking.tracker import ProgressRegistry, get_progress_registry
 from tests.fakes.openai_calls import ANSWERS, MESSAGES, STREAMS, http
 from tests.fakes.openai_server import answer_of, events_of
 from tests.fakes.serving import asked_of
+from tests.faults.calls import told
 
 
 class _Body(http.SyncByteStream, http.AsyncByteStream):
@@ -67,7 +68,7 @@ class Application:
         calls = (*self._answers(), *self._streams(), *self._raw(), *self._errors())
         waiting = (*self._asynchronous(), *MANUAL_ASYNC)
         done = (*calls, *(_run(make) for make in waiting), *MANUAL, self._scrape, _pulse)
-        return [_told(action) for action in done]
+        return [told(action) for action in done]
 
     def close(self) -> None:
         """The end of the application."""
@@ -137,16 +138,6 @@ async def _read_async(call: Callable[[], Any]) -> list[str]:
     result = call()
     async with await result if hasattr(result, "__await__") else result as stream:
         return [type(item).__name__ async for item in stream]
-
-
-def _told(action: Callable[[], object]) -> Callable[[], str]:
-    def tell() -> str:
-        try:
-            return repr(action())
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"
-
-    return tell
 
 
 def _run(make: Callable[[], Any]) -> Callable[[], object]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
+
+import openai
 
 from tests.fakes import openai_jobs, other_jobs
 from tests.fakes.openai_jobs import FakeJobs
@@ -93,6 +96,12 @@ class JobCalls:
             client.batches.create(**made)
             return client.batches.retrieve("batch/2")
 
+        def late() -> object:
+            tell("GET", "/batches/batch_3", (404, {}), {**openai_jobs.batch(done=1, total=2), "id": "batch_3"})
+            with contextlib.suppress(openai.NotFoundError):
+                client.batches.retrieve("batch_3")
+            return client.batches.retrieve("batch_3").status
+
         def others() -> object:
             tell("GET", "/fine_tuning/jobs/ftjob-1", openai_jobs.fine_tuning(estimated_finish=2_000_000_000))
             tell("GET", "/fine_tuning/jobs/ftjob-1/events", openai_jobs.page(openai_jobs.metrics(1, 2)))
@@ -123,7 +132,7 @@ class JobCalls:
             tell("GET", "/batches", openai_jobs.page(openai_jobs.batch(done=1, total=2)))
             return [each.id async for each in twin.batches.list()], (await twin.batches.retrieve("batch_1")).id
 
-        yield from (batch, unknown, others, upload, background, lambda: asyncio.run(_awaited(listed)))
+        yield from (batch, unknown, late, others, upload, background, lambda: asyncio.run(_awaited(listed)))
 
     def _of_ollama(self) -> Iterator[Callable[[], object]]:
         if "ollama" not in SDKS:

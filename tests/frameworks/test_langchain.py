@@ -108,9 +108,29 @@ def test_the_steps_of_a_chain_are_its_children_where_they_have_spans(is_streamed
 
 # OpenInference's, of LangChain.
 @pytest.mark.filterwarnings("ignore:Calling .text")
-def test_spans_that_say_at_their_end_what_they_were_make_no_second_operation_of_a_call(server: FakeOpenAI) -> None:
+def test_steps_whose_spans_say_at_their_end_what_they_were_are_around_the_calls_too(server: FakeOpenAI) -> None:
     with traced(OpenInference()) as captured:
         ask_store(server)
-        seen = [operation.operation_type for operation in captured.operations]
-        assert (seen.count("llm_request"), seen.count("embedding")) == (1, 2)
-        assert {"retrieval", "workflow"} <= set(seen)
+        chain = "workflow:RunnableSequence"
+        search = f"{chain} > workflow:RunnableParallel<question> > retrieval:VectorStoreRetriever"
+        assert lines(captured) == [
+            "embedding:embeddings",
+            chain,
+            f"{chain} > workflow:RunnableParallel<question>",
+            search,
+            f"{search} > embedding:embeddings",
+            f"{chain} > general:ChatPromptTemplate",
+            f"{chain} > llm_request:chat",
+            f"{chain} > workflow:StrOutputParser",
+        ]
+
+
+# OpenInference's, of LangChain.
+@pytest.mark.filterwarnings("ignore:Calling .text")
+def test_steps_run_while_a_stream_is_read(server: FakeOpenAI) -> None:
+    with traced(OpenInference()) as captured:
+        stream = (PROMPT | model(server) | StrOutputParser()).stream({"question": QUESTION})
+        next(stream)
+        assert {each.operation_type: each.status for each in captured.operations}["workflow"] is Status.RUNNING
+        list(stream)
+        assert {each.status for each in captured.operations} == {Status.COMPLETED}

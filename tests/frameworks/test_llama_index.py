@@ -73,9 +73,17 @@ def test_the_search_of_a_question_is_around_its_embedding_where_it_has_a_span(
         ]
 
 
-def test_spans_that_say_at_their_end_what_they_were_make_no_second_operation_of_a_call(server: FakeOpenAI) -> None:
+def test_steps_whose_spans_say_at_their_end_what_they_were_are_around_the_calls_too(server: FakeOpenAI) -> None:
     with traced(OpenInference()) as captured:
         index(server).as_query_engine(llm=model(server)).query(QUESTION)
-        seen = [operation.operation_type for operation in captured.operations]
-        assert (seen.count("llm_request"), seen.count("embedding")) == (1, 2)
-        assert {"retrieval", "workflow"} <= set(seen)
+        query = "workflow:RetrieverQueryEngine.query"
+        seen = [line for line in lines(captured) if line.startswith(query)]
+        assert seen[:3] == [
+            query,
+            f"{query} > retrieval:VectorIndexRetriever.retrieve",
+            f"{query} > retrieval:VectorIndexRetriever.retrieve > embedding:embeddings",
+        ]
+        assert seen[-1].startswith(f"{query} > workflow:CompactAndRefine.synthesize")
+        assert seen[-1].endswith("> llm_request:chat")
+        types = [operation.operation_type for operation in captured.operations]
+        assert (types.count("llm_request"), types.count("embedding")) == (1, 2)

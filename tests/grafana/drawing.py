@@ -20,7 +20,7 @@ from tests.programs import program, without
 
 SOURCE = Path(__file__).with_name("render")
 GRAFANA = os.environ.get("GRAFANA", "13")
-"""Whose panel code: 13 or 12, each in the versions of its package*.json."""
+"""Whose panel code: 13, 12 or 11, each in the versions of its package*.json."""
 PICTURES = ROOT / "build" / ("dashboards" if GRAFANA == "13" else f"dashboards-{GRAFANA}")
 SITE = "http://localhost:8899"
 """Answered by `_serve`; nobody listens there."""
@@ -29,11 +29,11 @@ CELL = 38
 DRAWN_WITHIN = 90_000
 INSTALLED_WITHIN = 400
 
-# What each panel shows, or says that it cannot show.
+# What each panel shows, or says that it cannot show; an alert is what Grafana draws for a panel that has thrown.
 LOOK = """() => [...document.querySelectorAll('section')].map((section) => ({
   title: section.querySelector('h2')?.innerText ?? '',
   text: section.innerText,
-  empty: section.querySelector('[data-empty]')?.textContent ?? null,
+  empty: section.querySelector('[data-empty], [role=alert]')?.textContent ?? null,
   shapes: section.querySelectorAll('canvas, svg rect, table, [role=grid]').length,
 }))"""
 READY = """(count) => {

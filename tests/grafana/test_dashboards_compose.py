@@ -77,6 +77,12 @@ def test_the_collector_takes_what_the_application_sends_and_hands_it_on(services
     assert document("tempo.yaml")["distributor"]["receivers"]["otlp"]["protocols"].keys() == {"grpc"}
 
 
+def test_tempo_keeps_traces_where_it_may_write(services: dict[str, Any]) -> None:
+    writable = [folder.removesuffix(":mode=1777") for folder in services["tempo"]["tmpfs"]]
+    kept = document("tempo.yaml")["storage"]["trace"]
+    assert [kept["local"]["path"], kept["wal"]["path"]] == [f"{writable[0]}/traces", f"{writable[0]}/wal"]
+
+
 def test_grafana_finds_its_data_sources_and_the_dashboards(services: dict[str, Any]) -> None:
     for source in document("provisioning/datasources/midspan.yaml")["datasources"]:
         assert host(source["url"]) in services

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import gc
-import ssl
 from collections.abc import Callable, Iterator
 
 import openai
 import pytest
 
 import midspan_instrumentation as instrumentation
+from midspan.core.content import NO_CAPTURE, Capture
+from midspan.core.state import State
 from midspan.testing import Captured, capture
+from midspan.tracking.tracker import get_progress_registry
 from tests.fakes.openai_server import FakeOpenAI
-
-# The default context reads all of the machine's certificates, for every client.
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+from tests.fakes.sdk import NO_TLS
 
 MakeAsync = Callable[[], openai.AsyncOpenAI]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def small_heap() -> Iterator[None]:
-    """A forced collection need not look at the modules of the SDKs again and again."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +51,18 @@ def seen() -> Iterator[Captured]:
             yield captured
     finally:
         instrumentation.undo()
+
+
+@pytest.fixture
+def states(seen: Captured) -> list[State]:
+    """The live states of what it has seen, which hold the spans' attributes."""
+    return seen._states
+
+
+@pytest.fixture
+def capturing() -> Iterator[None]:
+    """Content is asked for."""
+    registry = get_progress_registry()
+    registry.capture = Capture(preview=True, span=True)
+    yield
+    registry.capture = NO_CAPTURE

@@ -9,9 +9,10 @@ from typing import Any
 
 import openai
 import pytest
+from msgspec.structs import force_setattr
 
 from midspan.core import failures
-from midspan.core.content import NO_CAPTURE, Capture, Content, Prompt
+from midspan.core.content import Capture, Content, Prompt
 from midspan.core.operation import Status
 from midspan.testing import Captured
 from midspan.tracking.tracker import get_progress_registry
@@ -27,14 +28,6 @@ TEXT = "".join(CONTENT)
 SAID = {"role": "assistant", "parts": [{"type": "text", "content": TEXT}]}
 ASKED = [{"role": "user", "parts": [{"type": "text", "content": PROMPT}]}]
 WITH_CONTENT = [case for case in (*STREAMS, *ANSWERS) if case.name.startswith(("chat", "completions", "responses"))]
-
-
-@pytest.fixture
-def capturing() -> Iterator[None]:
-    registry = get_progress_registry()
-    registry.capture = Capture(preview=True, span=True)
-    yield
-    registry.capture = NO_CAPTURE
 
 
 def content_of(seen: Captured) -> Content:
@@ -128,10 +121,10 @@ class replaced:  # noqa: N801 - used as a function
 
     def __enter__(self) -> None:
         self._before = getattr(self._target, self._name)
-        object.__setattr__(self._target, self._name, self._reader)
+        force_setattr(self._target, self._name, self._reader)
 
     def __exit__(self, *_: object) -> None:
-        object.__setattr__(self._target, self._name, self._before)
+        force_setattr(self._target, self._name, self._before)
 
 
 def test_without_the_switch_the_chunks_are_read_by_the_targets_own_reader(

@@ -10,19 +10,15 @@ from typing import Any
 import openai
 import pytest
 
-import midspan_instrumentation as instrumentation
 from midspan.core import failures
 from midspan.core.operation import Operation, Status
-from midspan.testing import Captured, capture
-from midspan.tracking.tracker import get_progress_registry
+from midspan.testing import Captured
 from midspan_instrumentation import _covering
-from midspan_instrumentation._call import wrap_call
-from midspan_instrumentation._elsewhere import run_elsewhere
-from midspan_instrumentation._patch import Patch
 from tests.endings.reading import until
 from tests.fakes import covering_sdk as sdk
 from tests.fakes.openai_calls import async_client, sync_client
 from tests.fakes.openai_server import CONTENT, FakeOpenAI
+from tests.instrumentation.seen import the_ended, wrapped
 
 COMPLETED, FAILED, CANCELLED = Status.COMPLETED, Status.FAILED, Status.CANCELLED
 
@@ -30,19 +26,8 @@ COMPLETED, FAILED, CANCELLED = Status.COMPLETED, Status.FAILED, Status.CANCELLED
 @pytest.fixture
 def seen() -> Iterator[Captured]:
     """Both SDKs are wrapped, and so is the transport."""
-    provider = sdk.PROVIDER
-    patches = [Patch(each.module, each.qualname, wrap_call(provider, each)) for each in provider.targets]
-    patches += [Patch(each.module, each.qualname, run_elsewhere) for each in provider.runners]
-    instrumentation.apply(["openai"])
-    for patch in patches:
-        patch.install()
-    try:
-        with capture() as captured:
-            yield captured
-    finally:
-        for patch in patches:
-            patch.remove()
-        instrumentation.undo()
+    with wrapped(sdk.PROVIDER) as captured:
+        yield captured
 
 
 @pytest.fixture
@@ -52,8 +37,7 @@ def client(server: FakeOpenAI) -> Iterator[openai.OpenAI]:
 
 
 def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    assert get_progress_registry().running() == []
+    operation = the_ended(seen)
     assert (operation.provider, operation.name) == ("theirs", "chat")
     return operation
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from midspan_instrumentation._examining import examine
+from midspan_instrumentation._examining import Callables, examine
 from midspan_instrumentation._importing import OnImport
+from midspan_instrumentation._patch import Patch
 from midspan_instrumentation.provider import Reading, Request, Target
 
 
-def target(module: str, **more: object) -> Target:
-    return Target(module, "Thing.call", "chat", lambda: Request(), lambda _: Reading(), **more)  # type: ignore[arg-type]
+def target(module: str, qualname: str = "Thing.call", **more: object) -> Target:
+    return Target(module, qualname, "chat", lambda: Request(), lambda _: Reading(), **more)  # type: ignore[arg-type]
 
 
 def on_import(package: str) -> OnImport:
@@ -22,19 +24,34 @@ def on_import(package: str) -> OnImport:
 
 @pytest.mark.parametrize("package", ["no_such_sdk", "no_such_namespace.sdk"])
 def test_an_sdk_that_is_not_there_is_not_imported(package: str) -> None:
-    examined = examine("none", [target(f"{package}.resources")], on_import(package))
+    examined = examine("none", [target(f"{package}.resources")], [], on_import(package))
     assert (examined.is_installed, examined.package, examined.error) == (False, package, None)
 
 
-def test_a_callable_that_is_not_patched_is_missing_unless_it_is_optional() -> None:
-    assert examine("json", [target("json.decoder")], on_import("json")).missing == ("Thing.call",)
-    assert examine("json", [target("json.decoder", optional=True)], on_import("json")).missing == ()
+def test_a_callable_that_is_not_patched_is_missing_unless_other_releases_have_it() -> None:
+    calls, jobs = [target("json.decoder")], [target("json.decoder", optional=True)]
+    examined = examine("json", calls, jobs, on_import("json"))
+    assert examined.calls == Callables(missing=("Thing.call",))
+    assert examined.jobs == Callables(absent=("Thing.call",))
+
+
+def test_a_callable_is_not_taken_for_another_modules_of_the_same_name() -> None:
+    def wrapper(wrapped: Any, _instance: object, args: Any, kwargs: Any) -> object:
+        return wrapped(*args, **kwargs)
+
+    sdk = OnImport("json", lambda: [Patch("json.decoder", "JSONDecoder.decode", wrapper)])
+    sdk.install()
+    try:
+        named = [target(module, "JSONDecoder.decode") for module in ("json.decoder", "json.encoder")]
+        examined = examine("json", named[:1], named[1:], sdk)
+    finally:
+        sdk.remove()
+    assert (examined.calls.seen, examined.jobs.seen) == (("JSONDecoder.decode",), ())
 
 
 def test_a_module_that_the_release_has_not_is_no_error() -> None:
-    examined = examine(
-        "json", [target("json.newer", older_modules=("json.decoder",)), target("json.gone")], on_import("json")
-    )
+    calls = [target("json.newer", older_modules=("json.decoder",)), target("json.gone")]
+    examined = examine("json", calls, [], on_import("json"))
     assert examined.error is None and examined.is_installed
 
 
@@ -42,7 +59,7 @@ def test_a_module_that_the_release_has_not_is_no_error() -> None:
 def test_an_sdk_that_cannot_be_imported_says_why(line: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "half_an_sdk.py").write_text(line)
     monkeypatch.syspath_prepend(tmp_path)
-    error = examine("half", [target("half_an_sdk")], on_import("half_an_sdk")).error
+    error = examine("half", [target("half_an_sdk")], [], on_import("half_an_sdk")).error
     assert error is not None and error.endswith(("No module named 'no_such_dependency'", "OSError: broken"))
 
 
@@ -52,8 +69,9 @@ import midspan_instrumentation as instrumentation
 from openai.resources.chat.completions import Completions
 before = Completions.create
 [examined] = [each for each in instrumentation.examine_providers() if each.name == "openai"]
-assert examined.seen >= 8 and examined.error is None, examined
-assert {*examined.missing} <= {"Responses.create", "AsyncResponses.create"}, examined  # which 1.40 has not
+assert len(examined.calls.seen) >= 8 and examined.error is None, examined
+assert {"Batches.create", "AsyncBatches.retrieve"} <= {*examined.jobs.seen}, examined
+assert examined.calls.missing == examined.jobs.missing == (), examined
 assert Completions.create is before
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -12,16 +12,13 @@ from typing import Any
 
 import pytest
 
-import midspan_instrumentation as instrumentation
-from midspan.core.content import NO_CAPTURE, Capture
 from midspan.core.operation import Operation
-from midspan.testing import Captured, capture
+from midspan.testing import Captured
 from midspan.tracking.tracker import get_progress_registry
-from midspan_instrumentation._call import wrap_call
-from midspan_instrumentation._patch import Patch
 from tests.fakes.generator_sdk import PROVIDER, Client, Refused
 from tests.fakes.openai_calls import MESSAGES
 from tests.fakes.openai_server import CONTENT, FakeOpenAI
+from tests.instrumentation.seen import the_ended, wrapped
 
 GIVEN: Any = {"messages": MESSAGES, "stream": True}
 Call = Callable[..., Any]
@@ -35,23 +32,8 @@ def sdk(server: FakeOpenAI) -> Client:
 @pytest.fixture
 def seen() -> Iterator[Captured]:
     """The SDK's targets are wrapped, and so is the transport."""
-    patches = [Patch(each.module, each.qualname, wrap_call(PROVIDER, each)) for each in PROVIDER.targets]
-    instrumentation.apply(["openai"])
-    for patch in patches:
-        patch.install()
-    try:
-        with capture() as captured:
-            yield captured
-    finally:
-        for patch in patches:
-            patch.remove()
-        instrumentation.undo()
-
-
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    assert get_progress_registry().running() == []
-    return operation
+    with wrapped(PROVIDER) as captured:
+        yield captured
 
 
 def told(operation: Operation) -> tuple[Any, ...]:
@@ -76,7 +58,7 @@ def test_a_generator_is_followed_to_its_end(name: str, sdk: Client, seen: Captur
     answer = getattr(sdk, name)(model="ok", **GIVEN)
     assert type(answer) is GeneratorType
     assert text_of(list(answer)) == "".join(CONTENT)
-    operation = the_operation(seen)
+    operation = the_ended(seen)
     assert told(operation) == ("completed", None, 5)
     assert stages(operation) == STREAMED
     assert operation.bytes
@@ -84,7 +66,7 @@ def test_a_generator_is_followed_to_its_end(name: str, sdk: Client, seen: Captur
 
 def test_what_is_no_generator_is_answered_as_ever(sdk: Client, seen: Captured) -> None:
     assert sdk.ask(model="ok", messages=MESSAGES).choices[0].message.content == "".join(CONTENT)
-    assert told(the_operation(seen)) == ("completed", None, None)
+    assert told(the_ended(seen)) == ("completed", None, None)
 
 
 async def iterated(sdk: Client, name: str, model: str = "ok") -> list[Any]:
@@ -97,7 +79,7 @@ async def iterated(sdk: Client, name: str, model: str = "ok") -> list[Any]:
 @pytest.mark.parametrize("name", ["achat", "open"])
 def test_an_asynchronous_generator_is_followed_to_its_end(name: str, sdk: Client, seen: Captured) -> None:
     assert text_of(asyncio.run(iterated(sdk, name))) == "".join(CONTENT)
-    operation = the_operation(seen)
+    operation = the_ended(seen)
     assert told(operation) == ("completed", None, 5)
     assert stages(operation) == STREAMED
 
@@ -115,7 +97,7 @@ def test_a_generator_that_is_closed_early_is_closed_inside_too(sdk: Client, seen
     answer: Any = sdk.chat(model="ok", **GIVEN)
     next(answer)
     answer.close()
-    assert told(the_operation(seen)) == ("cancelled", "closed early", 1)
+    assert told(the_ended(seen)) == ("cancelled", "closed early", 1)
     with pytest.raises(StopIteration):
         next(answer)
 
@@ -154,7 +136,7 @@ def test_one_whose_answer_is_complete_is_completed_by_closing_it(sdk: Client, se
     for _ in range(5):
         next(answer)
     answer.close()
-    assert told(the_operation(seen)) == ("completed", None, 5)
+    assert told(the_ended(seen)) == ("completed", None, 5)
 
 
 def test_an_asynchronous_one_that_is_made_where_no_loop_runs_is_read_in_one(sdk: Client, seen: Captured) -> None:
@@ -164,7 +146,7 @@ def test_an_asynchronous_one_that_is_made_where_no_loop_runs_is_read_in_one(sdk:
         return [chunk async for chunk in answer]
 
     assert text_of(asyncio.run(run())) == "".join(CONTENT)
-    assert told(the_operation(seen)) == ("completed", None, 5)
+    assert told(the_ended(seen)) == ("completed", None, 5)
 
 
 def test_one_that_the_loop_closes_at_its_end_is_dropped(sdk: Client, seen: Captured) -> None:
@@ -176,7 +158,7 @@ def test_one_that_the_loop_closes_at_its_end_is_dropped(sdk: Client, seen: Captu
 
     asyncio.run(run())
     get_progress_registry().reap()
-    assert told(the_operation(seen)) == ("cancelled", "dropped", 1)
+    assert told(the_ended(seen)) == ("cancelled", "dropped", 1)
 
 
 def test_one_that_is_never_begun_or_dropped_in_the_middle_ends(sdk: Client, seen: Captured, server: FakeOpenAI) -> None:
@@ -213,11 +195,7 @@ def test_a_failure_of_ours_leaves_the_generator_to_the_application(
     assert failures.counts()["stream"] == 1
 
 
+@pytest.mark.usefixtures("capturing")
 def test_its_content_is_kept_where_that_is_asked_for(sdk: Client, seen: Captured) -> None:
-    registry = get_progress_registry()
-    registry.capture = Capture(preview=True)
-    try:
-        list(sdk.chat(model="ok", **GIVEN))
-    finally:
-        registry.capture = NO_CAPTURE
-    assert the_operation(seen).result == "".join(CONTENT)
+    list(sdk.chat(model="ok", **GIVEN))
+    assert the_ended(seen).result == "".join(CONTENT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from types import ModuleType
 
 import pytest
 import wrapt
+from opentelemetry.util import _importlib_metadata
 
 import midspan_instrumentation as instrumentation
 from midspan_instrumentation import _tables
@@ -215,7 +215,7 @@ def third_party(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     def entry_points(*, group: str) -> list[Point]:
         return [Point()] if group == "midspan_provider" else []
 
-    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    monkeypatch.setattr(_importlib_metadata, "entry_points", entry_points)
     _tables._third_parties.cache_clear()
     yield name
     instrumentation.undo()

@@ -11,31 +11,14 @@ import pytest
 
 import midspan_instrumentation as instrumentation
 from midspan.core import failures
-from midspan.core.operation import Operation, Status
-from midspan.core.snapshot import snapshot
-from midspan.core.state import State
+from midspan.core.operation import Status
 from midspan.testing import Captured
 from midspan.tracking.tracker import get_progress_registry
 from tests.fakes.openai_calls import MESSAGES, http
 from tests.fakes.openai_server import answer_of
+from tests.instrumentation.seen import Told
 
 DELAY = 0.02
-
-
-class Told:
-    """A processor that keeps what it is told of."""
-
-    def __init__(self) -> None:
-        self.seen: list[Operation] = []
-
-    def on_start(self, state: State) -> None:
-        pass
-
-    def on_update(self, state: State) -> None:
-        self.seen.append(snapshot(state, get_progress_registry().clock()))
-
-    def on_end(self, state: State) -> None:
-        pass
 
 
 @pytest.fixture

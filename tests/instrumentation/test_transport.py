@@ -19,7 +19,8 @@ from midspan.tracking.tracker import get_progress_registry
 from midspan_instrumentation._body import observe
 from tests.fakes.openai_calls import http
 from tests.fakes.openai_server import FakeOpenAI
-from tests.instrumentation.conftest import NO_TLS, MakeAsync
+from tests.fakes.sdk import NO_TLS
+from tests.instrumentation.conftest import MakeAsync
 
 MESSAGES: Any = [{"role": "user", "content": "Does it work?"}]
 

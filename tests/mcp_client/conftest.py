@@ -1,25 +1,29 @@
-"""One `midspan serve` for all of these tests: of another Python where the variable names one, as the client may be of a
-version that the server does not take."""
+"""One `midspan serve` for all of these tests: of another Python than the client's where its version is one that the
+server does not take."""
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.environ import clean_environ
-
-SERVER_PYTHON = "MCP_SERVER_PYTHON"
+from tests.environ import clean_environ, servers_python
 
 
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
-    python = os.environ.get(SERVER_PYTHON, sys.executable)
-    words = [python, "-m", "midspan", "serve", "--port", "0", "--tasks", Path(__file__).with_name("served_tasks.py")]
+    words = [
+        servers_python(),
+        "-m",
+        "midspan",
+        "serve",
+        "--port",
+        "0",
+        "--tasks",
+        Path(__file__).with_name("served_tasks.py"),
+    ]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=clean_environ())
     try:
         assert process.stdout is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -47,6 +48,27 @@ def test_at_the_first_operation_each_action_is_called_once(registry: ProgressReg
     first.forget()
     ProgressTracker(registry=registry).complete()
     assert called == ["one", "two"]
+
+
+def test_an_operation_that_starts_meanwhile_in_another_thread_waits_for_what_the_first_one_does(
+    registry: ProgressRegistry,
+) -> None:
+    happened: list[str] = []
+
+    def second() -> None:
+        ProgressTracker(registry=registry)
+        happened.append("second")
+
+    def action() -> None:
+        thread.start()
+        thread.join(0.02)
+        happened.append("first")
+
+    thread = threading.Thread(target=second)
+    FirstOperation(registry).then(action)
+    ProgressTracker(registry=registry)
+    thread.join()
+    assert happened == ["first", "second"]
 
 
 def test_only_another_living_process_counts_as_serving(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from midspan.core.state import Counts
 from midspan.runtime.pulse import Pulse
 from midspan.testing import FakeClock
@@ -48,6 +50,37 @@ def test_the_thread_publishes_by_itself_and_ends_when_stopped(eventually: Eventu
     finally:
         pulse.stop()
     assert "midspan-pulse" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_the_first_reader_need_not_wait_for_the_slow_beat(
+    eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("midspan.runtime.pulse.IDLE_SECONDS", 3600.0)
+    registry = ProgressRegistry()
+    tracker = ProgressTracker(registry=registry)
+    tracker.start()
+    counts = tracker.state.counts = Counts()
+    pulse = Pulse(registry)
+    pulse.start()
+    try:
+        with registry.subscribe() as subscription:
+            counts.chunks = 7
+            eventually(lambda: any(operation.chunks == 7 for operation in subscription.wait(0.2)))
+    finally:
+        pulse.stop()
+    assert registry.on_watched is None
+
+
+def test_a_stopped_pulse_starts_again(eventually: Eventually) -> None:
+    registry = ProgressRegistry()
+    beats: list[int] = []
+    pulse = Pulse(registry, lambda: beats.append(1))
+    for _ in range(2):
+        beats.clear()
+        pulse.start()
+        with registry.subscribe():
+            eventually(lambda: len(beats) > 1)
+        pulse.stop()
 
 
 def test_an_operation_dropped_in_the_garbage_collector_ends_at_the_next_beat(registry: ProgressRegistry) -> None:

@@ -129,19 +129,6 @@ def test_the_app_may_set_its_own_tracer_provider_after_us() -> None:
     assert spans == ["job"]
 
 
-def test_exporters_named_in_the_environment_are_set_up_by_boot_and_none_else() -> None:
-    code = """
-        import json
-        from midspan.runtime.wiring import boot
-        boot()
-        from opentelemetry import trace
-        print(json.dumps(type(trace.get_tracer_provider()).__module__))
-    """
-    assert run(code) == "opentelemetry.trace"
-    chosen = {"OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
-    assert run(code, **chosen) == "opentelemetry.sdk.trace"
-
-
 def test_a_bad_setting_leaves_the_app_alone_under_auto_instrumentation() -> None:
     import os
 
@@ -156,3 +143,27 @@ def test_a_bad_setting_leaves_the_app_alone_under_auto_instrumentation() -> None
     assert (done.returncode, done.stdout) == (0, "app\n")
     assert done.stderr.count("\n") == 1
     assert "midspan is off: MIDSPAN_SERVER='nowhere'" in done.stderr
+
+
+def test_an_address_that_is_not_this_machines_is_one_line_and_everything_else_works() -> None:
+    code = """
+        import json, logging, sys
+        logging.basicConfig(stream=sys.stdout, format="%(message)s")
+        import midspan
+        midspan.instrument()
+        from midspan.runtime.wiring import runtime
+        print(json.dumps(runtime().patched))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=clean_environ(MIDSPAN_SERVER="192.0.2.1:9465", MIDSPAN_TOKEN="read:secret"),
+        check=True,
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "midspan: 192.0.2.1:9465 cannot be served: Cannot assign requested address",
+        "true",
+    ]

@@ -7,8 +7,10 @@ the dialect that serves them.
 from __future__ import annotations
 
 import asyncio
+import unittest
 from datetime import UTC, datetime
 
+import openai
 import pytest
 
 from midspan import (
@@ -22,6 +24,7 @@ from midspan import (
 )
 from midspan.models import Operation, OperationType
 from midspan.testing import FakeClock
+from tests.seeds import test_progress
 
 
 def basic_usage() -> tuple[ProgressTracker, Operation]:
@@ -240,3 +243,29 @@ def test_s0_05_real_time_updates() -> None:
             tracker.update(step, f"Step {step}")
             seen += [operation.message for operation in changes.take()]
     assert seen == ["Step 1", "Step 2"]
+
+
+def test_s0_42_a_gateways_client_is_seen_with_the_calls_of_its_providers(client: openai.OpenAI) -> None:
+    """Its own method by the decorator; what the provider's SDK does below it, by itself."""
+
+    class Gateway:
+        @track_llm_progress(total_steps=2)
+        def generate(self, model: str, prompt: str) -> str:
+            tracker = get_progress_tracker()
+            tracker.update(1, "Sending the request to the provider")
+            answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": prompt}])
+            tracker.update(2, "Processing the response")
+            return answer.model
+
+    assert Gateway().generate("ok", "Why is the sky blue?") == "ok-0001"
+    call, gateway = sorted(get_progress_registry().operations(), key=lambda each: each.parent_id is None)
+    assert call.parent_id == gateway.operation_id
+    assert (gateway.step, gateway.status, call.provider, call.status) == (2, "completed", "openai", "completed")
+
+
+def test_s0_49_its_test_suite_runs_with_unittest() -> None:
+    """`python -m unittest tests.seeds.test_progress`."""
+    suite = unittest.defaultTestLoader.loadTestsFromModule(test_progress)
+    result = unittest.TestResult()
+    suite.run(result)
+    assert (result.testsRun, result.failures, result.errors) == (7, [], [])

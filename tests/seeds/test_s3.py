@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import tracemalloc
 import typing
 from enum import Enum
 from typing import Any
@@ -11,14 +12,12 @@ from typing import Any
 import openai
 import pytest
 
-import midspan_instrumentation as instrumentation
+from benchmarks.workloads import BUDGETS, WORKLOADS
 from midspan import ProgressTracker
 from midspan.compat.monitor import STAGE_PROGRESS, BaseProcessor, ProcessingEvent, ProcessingSession, ProcessingStage
 from midspan.models import Status
 from midspan.server.dialects import monitor
 from midspan.tracking.tracker import get_progress_registry
-from tests.fakes.openai_server import FakeOpenAI
-from tests.instrumentation.conftest import NO_TLS
 from tests.seeds.reading import S3, blocks, needs_seeds, run_block
 
 Row = dict[str, Any]
@@ -115,16 +114,9 @@ def test_s3_54_its_debug_mode(names: Row) -> None:
     logging.getLogger("selene.processors.monitoring").setLevel(logging.NOTSET)
 
 
-def test_s3_01_a_call_is_a_session_by_itself() -> None:
+def test_s3_01_a_call_is_a_session_by_itself(client: openai.OpenAI) -> None:
     """Without a processor: the SDK's own call, with its stages and its tokens."""
-    instrumentation.apply()
-    try:
-        with FakeOpenAI() as server:
-            http = openai.DefaultHttpxClient(verify=NO_TLS)
-            with openai.OpenAI(api_key="x", base_url=server.base_url, http_client=http) as client:
-                list(client.chat.completions.create(model="ok", messages=MESSAGES, stream=True))
-    finally:
-        instrumentation.undo()
+    list(client.chat.completions.create(model="ok", messages=MESSAGES, stream=True))
     (operation,) = get_progress_registry().operations()
     session = monitor.session(operation)
     assert (session["success"], session["model"], session["processor_type"]) == (True, "ok", "openai")
@@ -158,6 +150,43 @@ def test_s3_50_the_steps_of_a_chain_are_its_children() -> None:
         processor.finish_monitoring_session(steps[1], success=False)
     operations = [get_progress_registry().get(step) for step in steps]
     assert [operation and operation.parent_id for operation in operations] == [chain.operation_id] * 2
+
+
+def test_s3_41_what_a_stage_costs_is_measured_against_the_seeds_tenth_of_a_millisecond() -> None:
+    (budget,) = [each for each in BUDGETS if each.name == "monitor-stage"]
+    assert (budget.workload, budget.limit, budget.unit) == ("updates.stages", 100.0, "µs")
+    assert budget.workload in WORKLOADS
+
+
+def test_s3_42_a_session_of_five_stages_is_kept_in_two_kilobytes() -> None:
+    """The seed says about one; docs/seeds.md says how much it is."""
+    processor, stages, count = BaseProcessor({}), list(ProcessingStage)[:5], 200
+
+    def sessions(model: str) -> None:
+        for _ in range(count):
+            session_id = processor.start_monitoring_session("text", "summarize", model)
+            for stage in stages:
+                processor.emit_stage(session_id, stage)
+            processor.finish_monitoring_session(session_id, final_result="done")
+        get_progress_registry().settle()
+
+    sessions("warm")
+    tracemalloc.start()
+    try:
+        sessions("llama")
+        used = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 300 < used / count < 2048
+
+
+def test_s3_51_the_embeddings_of_a_vector_search_are_seen(client: openai.OpenAI) -> None:
+    """And what the application tells of the search around them; the vector database itself is not."""
+    with ProgressTracker(name="search", operation_type="retrieval", total_steps=2) as search:
+        client.embeddings.create(model="embed-1", input="rivers")
+        search.update(1, "Looking for the nearest")
+    (embedding,) = [each for each in get_progress_registry().operations() if each.parent_id == search.operation_id]
+    assert (embedding.operation_type, embedding.model) == ("embedding", "embed-1")
 
 
 @needs_seeds

@@ -16,12 +16,13 @@ import httpx2
 import pytest
 from websockets.sync.client import connect
 
-from midspan.client import stream_progress
+from midspan.client import MCPClient, stream_progress
 from tests.environ import clean_environ
 
 Eventually = Callable[..., None]
 
 TASKS = """
+import queue
 import midspan
 
 @midspan.task("ask-question")
@@ -30,6 +31,21 @@ def ask_question(question: str):
     tracker.enter_stage("analyzing_rag", "Mapping")
     tracker.enter_stage("generating_llm", "Writing")
     return {"response": question}
+
+asked = {}
+
+@midspan.task("plan")
+def plan():
+    tracker = midspan.get_progress_tracker()
+    answer = asked[tracker.operation_id] = queue.SimpleQueue()
+    tracker.enter_stage("waiting_for_input", "May I delete 3 files?")
+    approved = answer.get(timeout=30)
+    tracker.enter_stage("deleting")
+    return {"deleted": 3 if approved else 0}
+
+@midspan.task("answer")
+def answer(operation_id: str, approved: bool):
+    asked.pop(operation_id).put(approved)
 
 @midspan.task("broken")
 def broken():
@@ -48,7 +64,7 @@ class Served:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         self.port = int(line.split("http://127.0.0.1:")[1].split()[0])
-        self.client = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=20, verify=False)
+        self.client = httpx2.Client(base_url=self.url, timeout=20, verify=False)
         self.said: list[str] = []
         self._reading = threading.Thread(target=self._read)
         self._reading.start()
@@ -66,6 +82,10 @@ class Served:
         for pipe in (self.process.stdout, self.process.stderr):
             assert pipe is not None
             pipe.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def run(self, task: str, **arguments: object) -> str:
         return self.client.post(f"/v1/tasks/{task}", json=arguments).json()["operation_id"]
@@ -128,6 +148,27 @@ def test_s3_62_failures_are_structured_log_lines(served: Served, eventually: Eve
     assert "ValueError" in json.dumps(line)
 
 
+def test_s1_32_a_person_is_asked_and_the_task_goes_on_with_the_answer(served: Served, eventually: Eventually) -> None:
+    """The question is a stage and its message; the answer is a task of its own, over HTTP, or over MCP as here."""
+    operation_id = served.run("plan")
+    path = f"/v1/operations/{operation_id}"
+    eventually(lambda: served.client.get(path).json()["stage"] == "waiting_for_input")
+    assert served.client.get(path).json()["message"] == "May I delete 3 files?"
+    given = {"task_type": "answer", "arguments": {"operation_id": operation_id, "approved": True}}
+    answered = asyncio.run(MCPClient(served.url).call_and_parse("start_long_task", given))
+    assert answered["status"] == "success"
+    assert ended(served, eventually, operation_id)["result"] == {"deleted": 3}
+
+
+def test_s0_07_what_has_ended_is_kept_for_whoever_asks_for_it_later(served: Served, eventually: Eventually) -> None:
+    """By its id, with its history and its result, from another process as well."""
+    operation_id = served.run("ask-question", question="kept?")
+    kept = ended(served, eventually, operation_id)
+    assert (kept["status"], kept["result"]) == ("completed", {"response": "kept?"})
+    assert kept["stages_completed"] == ["analyzing_rag", "generating_llm"]
+    assert operation_id in served.client.get("/progress/operations").json()
+
+
 def test_s1_33_progress_of_another_server_is_taken_in(served: Served) -> None:
     """Reported over HTTP, it is shown like any other."""
     body = {"name": "import", "total_steps": 4}
@@ -138,8 +179,7 @@ def test_s1_33_progress_of_another_server_is_taken_in(served: Served) -> None:
     operation_id = created.json()["operation_id"]
     served.client.patch(path, json={"status": "completed", "message": "Completed 4 steps successfully"})
     seen: list[str] = []
-    url = str(served.client.base_url).rstrip("/")
-    last = asyncio.run(stream_progress(url, operation_id, lambda data: seen.append(data["message"])))
+    last = asyncio.run(stream_progress(served.url, operation_id, lambda data: seen.append(data["message"])))
     assert (last["final_status"], seen) == ("completed", ["Completed 4 steps successfully"])
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import httpx2
 import pytest
@@ -58,6 +59,13 @@ def test_the_openapi_document_and_new_operations_know_the_prefix(host_app) -> No
 def test_problems_under_a_prefix_are_problems(host_app) -> None:
     unknown, wrong = host_app.get("/ops/midspan/none"), host_app.delete("/ops/midspan/v1/operations")
     assert [answer.json()["status"] for answer in (unknown, wrong)] == [404, 405]
+    assert unknown.json()["detail"] == "nothing is served at '/none'; GET /v1/openapi.json lists the paths of the API"
+    assert set(re.findall("[A-Z]+", wrong.json()["detail"])) == {"DELETE", "GET", "HEAD", "POST"}
+
+
+def test_a_server_that_speaks_no_websocket_says_what_is_missing(client) -> None:
+    answer = client.get("/v1/ws/none", headers={"Upgrade": "websocket"})
+    assert (answer.status_code, answer.json()["extra"]) == (501, "run")
 
 
 def test_the_host_application_keeps_its_own_answers(host_app) -> None:

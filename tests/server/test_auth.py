@@ -76,6 +76,22 @@ def test_other_routes_do_not_take_a_token_from_the_query(guarded) -> None:
     assert guarded.delete("/v1/operations/one?token=plain", headers={"Accept": "text/event-stream"}).status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("headers", "query", "detail"),
+    [
+        ({}, "", "a token is needed"),
+        (bearer("wrong"), "", "the token is not known here"),
+        ({"Cookie": "midspan_token=old"}, "", "the token in the cookie midspan_token"),
+        ({}, "token=wrong", "the token in the query is not known here"),
+        ({}, "ticket=spent", "the ticket is unknown here"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_with_the_token(guarded, headers: dict[str, str], query: str, detail: str) -> None:
+    answer = guarded.get(f"/v1/stream?{query}", headers=headers)
+    assert (answer.status_code, answer.json()["detail"][: len(detail)]) == (401, detail)
+    assert ("invalid_token" in answer.headers["www-authenticate"]) is (detail != "a token is needed")
+
+
 def test_what_else_is_in_the_query_stays(guarded) -> None:
     with events(guarded, "/v1/stream?type=batch&token=looker&q=%C3%A9%26") as stream:
         assert stream.next().json["operations"] == []

@@ -19,6 +19,7 @@ URL = "/v1/operations"
         (b'{"step": -1}', "step"),
         (b'{"step": 1.5}', "step"),
         (b'{"total": 1e300}', "total"),
+        (b'{"total_steps": 1e400}', "total_steps"),
         (b'{"metadata": {"k": []}}', "metadata[...]"),
         (b'{"metadata": []}', "metadata"),
         (b'{"message": null, "nmae": "x"}', "nmae"),
@@ -41,6 +42,11 @@ def test_a_wrong_field_is_named(client, body: bytes, field: str) -> None:
 def test_what_is_no_json_is_a_400(client, body: bytes) -> None:
     answer = client.post(URL, content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+
+
+def test_a_body_that_is_missing_is_said_to_be_empty(client) -> None:
+    answer = client.post(URL, headers={"content-type": "application/json"})
+    assert answer.json()["detail"] == "the body is no JSON: it is empty"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from urllib.request import urlopen
 
@@ -256,8 +257,9 @@ def test_without_the_websockets_library_everything_else_is_served(build, monkeyp
     server.start()
     with urlopen(f"{server.url}/v1/operations", timeout=20) as answer:
         assert answer.status == 200
-    with pytest.raises(InvalidStatus):
+    with pytest.raises(InvalidStatus) as refused:
         connect(f"ws://127.0.0.1:{server.address.port}/v1/ws")
+    assert b"pip install 'midspan[run]'" in refused.value.response.body
     server.stop()
 
 
@@ -274,13 +276,39 @@ class Transport:
         self.aborted = True
 
 
-def test_a_connection_that_was_closed_and_takes_nothing_is_dropped_at_the_second_look(build) -> None:
+def test_a_connection_that_was_closed_and_takes_nothing_is_dropped_at_the_second_look(looking) -> None:
     stuck, open_one = Transport(True), Transport(False)
-    server = EmbeddedServer(build, port=0)
-    connections = [SimpleNamespace(transport=each) for each in (stuck, open_one)] + [SimpleNamespace()]
-    server._server = SimpleNamespace(server_state=SimpleNamespace(connections=connections))  # pyright: ignore
-    server._drop_stuck()
+    look = looking(SimpleNamespace(transport=stuck), SimpleNamespace(transport=open_one), SimpleNamespace())
+    look()
     assert not stuck.aborted
-    server._drop_stuck()
+    look()
     assert (stuck.aborted, open_one.aborted) == (True, False)
+
+
+def test_a_connection_without_a_whole_request_is_dropped_at_the_second_look(looking) -> None:
+    silent, answered, running = Transport(False), Transport(False), Transport(False)
+    idle = SimpleNamespace(transport=answered, cycle=SimpleNamespace(response_complete=True))
+    look = looking(
+        SimpleNamespace(transport=silent, cycle=None),
+        SimpleNamespace(transport=running, cycle=SimpleNamespace(response_complete=False)),
+        idle,
+    )
+    look()
+    idle.cycle = SimpleNamespace(response_complete=True)  # it has asked again
+    look()
+    assert (silent.aborted, answered.aborted, running.aborted) == (True, False, False)
+    look()
+    assert (answered.aborted, running.aborted) == (True, False)
+
+
+@pytest.fixture
+def looking(build) -> Iterator[Callable[..., Callable[[], None]]]:
+    """`looking(*connections)` → what the server does with them every 30 seconds."""
+    server = EmbeddedServer(build, port=0)
+
+    def look_at(*connections: SimpleNamespace) -> Callable[[], None]:
+        server._server = SimpleNamespace(server_state=SimpleNamespace(connections=connections))  # pyright: ignore
+        return server._drop_stuck
+
+    yield look_at
     server._server = None

@@ -139,6 +139,17 @@ def test_closing_the_hub_from_another_thread_ends_every_reader_after_what_is_pen
     assert asyncio.run(read()) == (["a"], [], True)
 
 
+def test_an_ending_just_before_the_hub_closes_is_told(registry, hub) -> None:
+    async def read() -> list[tuple[str, str]]:
+        async with hub.open() as reader:
+            await asyncio.sleep(0)  # the hub's task begins to wait
+            registry.create_tracker("a").complete()
+            hub.close()
+            return [(each.operation_id, str(each.status)) for each in await reader.next(20)]
+
+    assert asyncio.run(read()) == [("a", "completed")]
+
+
 def test_a_closed_hub_takes_no_reader_until_its_app_lives_again(hub) -> None:
     async def open_twice() -> None:
         hub.close()

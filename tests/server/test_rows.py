@@ -77,6 +77,16 @@ def test_what_is_kept_is_bounded(rows, tracker, monkeypatch) -> None:
     assert len(rows._kept) == 5
 
 
+def test_what_is_kept_is_bounded_in_bytes_too(rows, registry, monkeypatch) -> None:
+    monkeypatch.setattr(rows_module, "MAX_KEPT_BYTES", 20_000)
+    for number in range(10):
+        tracker = registry.create_tracker(f"op-{number}")
+        tracker.complete(result="x" * 3_000)
+        ending = rows.framed(tracker.get_progress_details(), EventId(1, 2))
+    assert rows._size == sum(map(len, rows._kept.values())) <= 20_000
+    assert ending in rows._kept.values()
+
+
 def test_a_snapshot_has_as_many_rows_as_fit_into_a_message(rows, registry) -> None:
     operations = []
     for number in range(50):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -11,10 +11,10 @@ import pytest
 from opentelemetry import trace
 
 from midspan.core.state import State
-from midspan.tracking.task import Task
 from midspan.tracking.tasks import Tasks
 from midspan.tracking.tracker import ProgressRegistry
 from tests.server.conftest import Serving
+from tests.server.started import fixtures_of
 
 
 def render(document: str, pages: int = 3) -> dict[str, Any]:
@@ -31,19 +31,7 @@ def registry() -> ProgressRegistry:
     return ProgressRegistry()
 
 
-@pytest.fixture
-def tasks(registry: ProgressRegistry) -> Iterator[Tasks]:
-    made = Tasks(registry, max_running=1, max_queued=1)
-    for function in (render, forever):
-        made.add(Task.of(function.__name__, function, {}))
-    yield made
-    made.stop(within=5)
-
-
-@pytest.fixture
-def client(serving: Serving, registry: ProgressRegistry, tasks: Tasks) -> Iterator[httpx2.Client]:
-    with serving(registry, tasks=tasks) as client:
-        yield client
+tasks, client = fixtures_of({"render": render, "forever": forever}, max_running=1, max_queued=1)
 
 
 def test_a_task_is_started_and_its_operation_has_the_result(

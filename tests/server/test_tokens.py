@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hmac
 
+import msgspec
 import pytest
 
 from midspan.core.operation import Operation, Owner, Status
@@ -84,14 +85,6 @@ def test_a_principal_sees_its_own_and_an_administrator_everything(access: Access
 
 
 def test_an_operation_that_nobody_owns_is_seen_by_no_principal() -> None:
-    nobodys = Operation(
-        operation_id="a",
-        operation_type="general",
-        name="a",
-        status=Status.RUNNING,
-        created_at=0.0,
-        updated_at=0.0,
-        progressed_at=0.0,
-    )
+    nobodys = msgspec.structs.replace(owned_by(None), owner=None)
     assert Access().may_see(nobodys)
     assert not Access("read", "ann").may_see(nobodys)

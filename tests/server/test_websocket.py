@@ -343,6 +343,22 @@ def test_without_a_known_token_in_the_first_message_the_connection_is_closed(gua
         assert closing(socket)[0] == 4401
 
 
+@pytest.mark.parametrize("word", ["x" * 500, "é" * 59])
+def test_a_first_message_that_would_not_fit_into_a_close_frame_is_cut_there(guarded, word: str) -> None:
+    with connect(guarded) as socket:
+        say(socket, type=word)
+        code, reason = closing(socket)
+    assert code == 4401
+    assert reason.startswith(f"Invalid value '{word[:40]}") and len(reason.encode()) in (122, 123)
+
+
+def test_a_path_that_is_none_is_refused_with_a_problem(url) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"{url}s")
+    answer = refused.value.response
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
 def test_a_first_message_that_does_not_come_ends_the_connection(guarded, monkeypatch) -> None:
     monkeypatch.setattr(websocket, "AUTH_SECONDS", 0.05)
     with connect(guarded) as socket:

@@ -158,6 +158,13 @@ def test_an_operation_without_a_result_says_why(client, registry, ending: str, s
     assert (answer.status_code, answer.json()["type"]) == (status, f"urn:midspan:problem:{kind}")
 
 
+def test_of_a_failed_operation_the_answer_has_the_error(client, registry) -> None:
+    registry.create_tracker("one").fail(ValueError("no such file"))
+    answer = client.get(f"{ONE}/result").json()
+    assert answer["operation_status"] == "failed"
+    assert answer["error"] == {"type": "ValueError", "message": "no such file"}
+
+
 # --- who may ------------------------------------------------------------------------------------
 
 TOKENS = "read:look,write@ann:anns,write@bob:bobs"

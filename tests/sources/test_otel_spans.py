@@ -160,6 +160,8 @@ def test_a_mirrored_operation_is_counted_once_under_its_own_labels(
         ({"openinference.span.kind": "TOOL", "tool.name": "search"}, "tool", "search"),
         ({"openinference.span.kind": "CHAIN"}, "workflow", "the span"),
         ({"openinference.span.kind": "RETRIEVER"}, "retrieval", "the span"),
+        ({"openinference.span.kind": "RERANKER"}, "retrieval", "the span"),
+        ({"openinference.span.kind": "PROMPT"}, "general", "the span"),
     ],
     ids=lambda value: "" if isinstance(value, dict) else str(value),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 
 import pytest
@@ -65,6 +66,21 @@ def test_events_carry_how_far_the_operation_is_and_its_own_times(
             "midspan.step.index": 1,
         }.items()
     )
+
+
+def test_an_event_is_written_while_another_thread_holds_the_operations_lock(
+    registry: ProgressRegistry, clock: FakeClock, recorder: SpanRecorder
+) -> None:
+    """A signal handler in that thread may wait for this one: both would wait for ever."""
+    tracker = registry.create_tracker()
+    tracker.start()
+    clock.advance(2.0)
+    tracker.update(progress=0.5)
+    thread = threading.Thread(target=recorder.on_update, args=(tracker.state,), daemon=True)
+    with tracker.state.lock:
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 @pytest.mark.usefixtures("recorder")

@@ -210,9 +210,33 @@ def test_an_operation_goes_on_as_a_job_once(seen: Captured) -> None:
     assert tracker.get_progress_details().status == "completed"
 
 
-def test_a_refusal_of_a_job_that_nobody_has_seen_is_no_operation(seen: Captured) -> None:
-    refused_job("acme", "job", ErrorInfo(type="NotFound"))
+def refuse(kind: str = "") -> None:
+    refused_job("acme", JobReading("job", kind=kind), ErrorInfo(type="NotFound"))
+
+
+def test_a_job_that_nobody_knows_is_a_failed_operation_once(seen: Captured) -> None:
+    refuse("video")
+    refuse("video")
+    operation = only(seen)
+    assert (operation.operation_type, operation.status, operation.stage) == ("video", "failed", "asked_for")
+    assert operation.error == ErrorInfo(type="NotFound")
+
+
+def test_what_may_be_asked_for_in_vain_is_no_operation(seen: Captured) -> None:
+    refuse()
     assert seen.operations == []
+
+
+def test_a_job_that_was_asked_for_too_soon_is_seen_when_it_appears() -> None:
+    def status() -> str | None:
+        operation = get_progress_registry().get("job")
+        return None if operation is None else operation.status
+
+    told = []
+    for change in (lambda: refuse("batch"), lambda: see(None), lambda: see("runs"), refuse, lambda: see("runs")):
+        change()
+        told.append(status())
+    assert told == ["failed", "failed", "running", "failed", "running"]
 
 
 def test_a_forked_child_begins_with_no_job(seen: Captured) -> None:

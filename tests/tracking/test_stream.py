@@ -12,8 +12,9 @@ import pytest
 from midspan.models import Status
 from midspan.tracking.decorators import progress, track_progress
 from midspan.tracking.stream import ProgressStream
-from midspan.tracking.tracker import ProgressTracker, get_progress_registry, get_progress_tracker
+from midspan.tracking.tracker import ProgressRegistry, ProgressTracker, get_progress_registry, get_progress_tracker
 from midspan.tracking.watching import watch
+from midspan.tracking.worker import Worker
 
 Eventually = Callable[..., None]
 
@@ -303,3 +304,11 @@ def test_nothing_stays_subscribed() -> None:
 def test_what_cannot_be_called_raises() -> None:
     with pytest.raises(TypeError, match="callable"):
         ProgressStream(3)  # type: ignore[arg-type]
+
+
+def test_what_has_ended_below_a_stream_is_not_held_any_more(registry: ProgressRegistry) -> None:
+    worker = Worker(lambda: [ProgressTracker(registry=registry).complete() for _ in range(3)], registry)
+    worker.start_thread()
+    worker.join()
+    assert [operation.status for operation in worker.changes.take()] == ["completed"] * 3
+    assert not worker._under._ids

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from midspan_instrumentation._patch import Patch
-    from midspan_instrumentation.jobs._table import JobTable
-    from midspan_instrumentation.provider import Provider
+    from midspan_instrumentation.jobs._table import JobTable, JobTarget
+    from midspan_instrumentation.provider import Provider, Target
 
 PROVIDERS = ("openai", "anthropic", "google_genai", "ollama", "botocore", "mistralai", "cohere", "groq")
 """Providers that have a table here, by their names."""
@@ -22,6 +22,14 @@ def patches(name: str, provider: Provider) -> Iterator[Patch]:
         from midspan_instrumentation.jobs._seeing import job_patches
 
         yield from job_patches(table, provider)
+
+
+def callables(name: str) -> Iterator[JobTarget | Target]:
+    """The callables of a provider that see its jobs, nothing of one that has none."""
+    table = load(name)
+    if table is not None:
+        yield from table.targets
+        yield from table.calls
 
 
 def load(name: str) -> JobTable | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from midspan_instrumentation.jobs._table import ErrorInfo, JobReading, Status, unix
-from midspan_instrumentation.providers._fields import field, items, text, whole
+from midspan_instrumentation.providers._fields import field, items, number, text, whole
 
 _RUNNING = "UNSPECIFIED QUEUED PENDING RUNNING CANCELLING PAUSED UPDATING PROCESSING"
 STATES = {
@@ -27,10 +28,13 @@ def read(answer: object) -> Iterator[JobReading]:
         if kind in ("BatchJob", "TuningJob", "File"):
             yield from _read_job(kind, found)
         elif kind.endswith("Operation"):
-            yield from _read_operation(kind, found)
+            yield from _read_operation(found)
 
 
 _LISTS = ("batch_jobs", "tuning_jobs", "files")
+_PERCENTAGES = ("progressPercent", "progressPercentage", "progress")
+"""Each service has its own word for how far an operation is."""
+_MODEL_OF_OPERATION = re.compile("models/([^/]+)/operations/")
 _KINDS = {
     "BatchJob": ("batch", "batch"),
     "TuningJob": ("fine_tuning", "fine_tuning"),
@@ -51,7 +55,7 @@ def _read_job(kind: str, job: Any) -> Iterator[JobReading]:
             stage=None if state is None else state.lower(),
             kind=_KINDS[kind][0],
             name=_KINDS[kind][1],
-            model=text(field(job, "model")) or text(field(job, "base_model")),
+            model=_model(text(field(job, "model")) or text(field(job, "base_model"))),
             succeeded=succeeded,
             failed=failed,
             total=(succeeded or 0) + (failed or 0) + (missing or 0) if known else None,
@@ -62,24 +66,35 @@ def _read_job(kind: str, job: Any) -> Iterator[JobReading]:
         )
 
 
+def _model(told: str | None) -> str | None:
+    """As the calls name it, without the place where it is kept: `models/…`, `publishers/google/models/…`."""
+    return None if told is None else told.rpartition("models/")[2]
+
+
 def _word(state: object) -> str | None:
     """A state as it is told, without what they all begin with."""
     told = text(getattr(state, "value", state))
     return None if told is None else told.removeprefix("JOB_").removeprefix("STATE_")
 
 
-def _read_operation(kind: str, operation: Any) -> Iterator[JobReading]:
+def kind_of(operation: object) -> str:
+    """What a long-running operation makes."""
+    return "video" if "Video" in type(operation).__name__ else "file_transfer"
+
+
+def _read_operation(operation: Any) -> Iterator[JobReading]:
     job_id, error = text(field(operation, "name")), field(operation, "error")
     state = "RUNNING" if field(operation, "done") is not True else "SUCCEEDED" if error is None else "FAILED"
-    metadata = field(operation, "metadata")
-    percentage = field(metadata, "progressPercent") or field(metadata, "progressPercentage")
+    told = (number(field(field(operation, "metadata"), name)) for name in _PERCENTAGES)
+    percentage = next((each for each in told if each is not None), None)
     if job_id is not None:
         yield JobReading(
             id=job_id,
             state=state,
             stage=state.lower(),
-            kind="video" if "Video" in kind else "file_transfer",
-            progress=percentage / 100 if isinstance(percentage, (int, float)) else None,
+            kind=kind_of(operation),
+            model=next(iter(_MODEL_OF_OPERATION.findall(job_id)), None),
+            progress=None if percentage is None else percentage / 100,
             error=_read_error(error),
         )
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from midspan_instrumentation.jobs._stainless import answer_in
-from midspan_instrumentation.jobs._table import ErrorInfo, JobReading, Status, unix
+from midspan_instrumentation.jobs._table import ErrorInfo, JobReading, Status, asked_for, unix
+from midspan_instrumentation.provider import replace
 from midspan_instrumentation.providers._fields import field, items, text, whole
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def read_added(upload_id: object, *_args: object, data: object = None, **_kwargs
     given = items(data)  # a file by its name and content, or the content alone
     content = given[1] if len(given) > 1 else data
     size = len(content) if isinstance(content, (bytes, bytearray)) else None
-    return JobReading(upload_id, added=size) if isinstance(upload_id, str) else None
+    asked = asked_for(upload_id, "file_transfer", "upload")
+    return None if asked is None else replace(asked, added=size)
 
 
 def read_video(video: Video) -> Iterator[JobReading]:

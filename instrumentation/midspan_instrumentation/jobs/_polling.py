@@ -12,7 +12,7 @@ from typing import NamedTuple
 from midspan.tracking import instrumenting
 from midspan.tracking.instrumenting import Operation
 from midspan_instrumentation.jobs._refusing import is_passing, is_unknown, retry_after
-from midspan_instrumentation.jobs._table import CREATED, JobReading, JobTable, Poll, Status
+from midspan_instrumentation.jobs._table import CREATED, JobReading, JobTable, Poll
 
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 30.0
 JITTER = 0.25
@@ -35,9 +35,9 @@ class JobWatch:
     """The snapshots of one job's operation, as they change, until it has ended; iterate it once, sync or async.
 
     `trouble` says why the provider could not be asked the last time, None while all is well; `on_trouble` is told it
-    at once, also before the job has been seen. Raises the SDK's own
-    exception for a job that the provider does not know (the operation has failed then), for a refusal, and where the
-    provider could not be asked ten times in a row; TimeoutError when the job has not ended in time.
+    at once, also before the job has been seen, where it will be asked again. Raises the SDK's own exception for a job
+    that the provider does not know (the operation has failed then), for a refusal, and where the provider could not be
+    asked ten times in a row; TimeoutError when the job has not ended in time.
     """
 
     def __init__(self, table: JobTable, poll: Poll, job_id: str, client: object, timeout: float | None = None) -> None:
@@ -46,6 +46,8 @@ class JobWatch:
         self._table = table
         self._poll = poll
         self._job_id = job_id
+        # An address ends with the id: a vector-store file batch is asked for as `vs_…/vsfb_…`.
+        self._ids = job_id, job_id.rpartition("/")[2]
         self._client = client
         self._timeout = timeout
         self._tracker: instrumenting.ProgressTracker | None = None
@@ -101,9 +103,8 @@ class JobWatch:
         return None
 
     def _take(self, answer: object) -> None:
-        table, meant = self._table, (self._job_id, self._job_id.rpartition("/")[2])
-        for reading in table.read(answer):
-            if reading.id in meant:
+        for reading in self._table.read(answer):
+            if reading.id in self._ids:
                 self._follow(reading)
 
     def _follow(self, reading: JobReading) -> None:
@@ -114,23 +115,22 @@ class JobWatch:
     def _seen(self, error: Exception | None, failures: int) -> Operation | None:
         """The operation now. Raises the error if asking again is no use."""
         trouble = None if error is None else f"{type(error).__name__}: {error}"
-        if trouble is not None and trouble != self.trouble and self.on_trouble is not None:
-            self.on_trouble(trouble)
-        self.trouble = trouble
+        news, self.trouble = trouble != self.trouble, trouble
         if error is not None and (not is_passing(error) or failures >= MAX_FAILURES):
             if is_unknown(error):
                 self._fail(error)
             raise error
+        if trouble is not None and news and self.on_trouble is not None:
+            self.on_trouble(trouble)
         if self._tracker is None and error is None:
             raise LookupError(f"what {self._table.provider} has answered is not the job {self._job_id!r}")
         return None if self._tracker is None else self._tracker.get_progress_details()
 
     def _fail(self, error: Exception) -> None:
-        if self._tracker is None:
-            asked = JobReading(self._job_id, "asked_for", kind=self._poll.kind)
-            instrumenting.saw_job(self._table.provider, asked, {"asked_for": Status.RUNNING}, CREATED, self._client)
-        for job_id in {self._job_id, self._job_id.rpartition("/")[2]}:
-            instrumenting.refused_job(self._table.provider, job_id, instrumenting.error_info(error))
+        provider, poll = self._table.provider, self._poll
+        seen = (each for each in self._ids if instrumenting.find_job(provider, each) is not None)
+        asked = JobReading(next(seen, self._job_id), kind=poll.operation_type or poll.kind, name=poll.kind)
+        instrumenting.refused_job(provider, asked, instrumenting.error_info(error))
 
 
 def _next(course: Generator[Step, Answer | None, None], answer: Answer | None) -> Step | None:

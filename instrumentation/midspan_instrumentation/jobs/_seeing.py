@@ -29,15 +29,6 @@ def job_patches(table: JobTable, provider: Provider) -> Iterator[Patch]:
 def _wrapper(table: JobTable, target: JobTarget, provider: Provider) -> Wrapper:
     look = Look(table, target, provider)
 
-    async def await_answer(awaitable: Awaitable[object], how: str, instance: object, given: Arguments) -> object:
-        try:
-            result = await awaitable
-        except BaseException as error:
-            look.refused(instance, given, error)
-            raise
-        look.returned(how, instance, given, result)
-        return result
-
     def call_target(
         wrapped: Callable[..., object],
         instance: object,
@@ -48,7 +39,8 @@ def _wrapper(table: JobTable, target: JobTarget, provider: Provider) -> Wrapper:
         if how is None:
             return wrapped(*args, **kwargs)
         if target.is_async:
-            return await_answer(cast("Awaitable[object]", wrapped(*args, **kwargs)), how, instance, (args, kwargs))
+            awaitable = cast("Awaitable[object]", wrapped(*args, **kwargs))
+            return _await_answer(look, awaitable, how, instance, (args, kwargs))
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:
@@ -58,6 +50,18 @@ def _wrapper(table: JobTable, target: JobTarget, provider: Provider) -> Wrapper:
         return result
 
     return call_target
+
+
+async def _await_answer(
+    look: Look, awaitable: Awaitable[object], how: str, instance: object, given: Arguments
+) -> object:
+    try:
+        result = await awaitable
+    except BaseException as error:
+        look.refused(instance, given, error)
+        raise
+    look.returned(how, instance, given, result)
+    return result
 
 
 class Look(NamedTuple):
@@ -95,4 +99,4 @@ class Look(NamedTuple):
         args, kwargs = given
         call = self.target.read_call(*args, **kwargs)
         if call is not None:
-            instrumenting.refused_job(self.table.provider, call.id, instrumenting.error_info(error))
+            instrumenting.refused_job(self.table.provider, call, instrumenting.error_info(error))

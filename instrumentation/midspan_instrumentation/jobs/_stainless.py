@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from midspan_instrumentation.jobs._table import CREATED, LISTED, JobTarget, ReadJobs, named
+from midspan_instrumentation.jobs._table import LISTED, JobTarget, ReadJobs
 from midspan_instrumentation.providers._fields import own, parsed
 
 
@@ -23,25 +21,3 @@ def pages(package: str, read: ReadJobs) -> tuple[JobTarget, JobTarget]:
         )
 
     return target("BaseSyncPage"), target("BaseAsyncPage")
-
-
-def methods(
-    module: str,
-    kind: str,
-    id_name: str,
-    read: ReadJobs,
-    made: str,
-    asked: str,
-    older_modules: tuple[str, ...] = (),
-    optional: bool = False,
-) -> Iterable[JobTarget]:
-    """The methods of one resource, those that make a job and those that ask for one, with their asynchronous twins."""
-    for method in made.split():
-        target = JobTarget(
-            module, f"{kind}.{method}", read, how=CREATED, older_modules=older_modules, optional=optional
-        )
-        yield from (target, target.as_async())
-    for method in asked.split():
-        call = named(id_name)
-        target = JobTarget(module, f"{kind}.{method}", read, call, older_modules=older_modules, optional=optional)
-        yield from (target, target.as_async())

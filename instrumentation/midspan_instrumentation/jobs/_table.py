@@ -8,12 +8,13 @@ one table of states.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
+from msgspec import Struct
+
 from midspan.tracking.instrumenting import ASKED, CREATED, LISTED, ErrorInfo, JobReading, Status
-from midspan_instrumentation.provider import Target
+from midspan_instrumentation.provider import Target, replace
 
 __all__ = [
     "ASKED",
@@ -27,6 +28,7 @@ __all__ = [
     "Poll",
     "Status",
     "asked_for",
+    "methods",
     "named",
     "unix",
 ]
@@ -43,8 +45,7 @@ def _nothing(*_args: object, **_kwargs: object) -> None:
     return None
 
 
-@dataclass(frozen=True, eq=False)
-class JobTarget:
+class JobTarget(Struct, frozen=True, eq=False):
     """One callable of an SDK whose calls see jobs; they are no operations themselves.
 
     `read` reads what it returns; `read_call` has the SDK's own parameters, and makes a reading of the call itself:
@@ -70,21 +71,20 @@ class JobTarget:
         return replace(self, qualname=f"Async{self.qualname}", is_async=True)
 
 
-@dataclass(frozen=True, eq=False)
-class Poll:
+class Poll(Struct, frozen=True, eq=False):
     """How one kind of job is asked for: `asks` are calls of the provider's own client, given it and the job's id.
 
     `prefix` is how the ids of this kind begin, as a regular expression. With an asynchronous client an answer is
-    awaitable.
+    awaitable. `operation_type` is that of its operations where it is not the kind.
     """
 
     kind: str
     prefix: str
     asks: tuple[Ask, ...]
+    operation_type: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class JobTable:
+class JobTable(Struct, frozen=True, eq=False):
     """One provider's jobs.
 
     `states` are its words for the states of all kinds of jobs, with what each means; `read` reads any of its objects
@@ -106,18 +106,47 @@ class JobTable:
     calls: tuple[Target, ...] = ()
 
 
-def named(name: str) -> Callable[..., JobReading | None]:
-    """The reader of a call that names a job by this parameter, its first one."""
+def methods(
+    module: str,
+    kind: str,
+    read: ReadJobs,
+    read_call: Callable[..., JobReading | None] = _nothing,
+    *,
+    made: str = "",
+    asked: str = "",
+    listed: str = "",
+    older_modules: tuple[str, ...] = (),
+    optional: bool = False,
+) -> Iterable[JobTarget]:
+    """The methods of one class, by how they see a job, with those of its asynchronous twin.
+
+    `read_call` tells of the ones that ask for a job which one they mean.
+    """
+    for how, names in ((CREATED, made), (ASKED, asked), (LISTED, listed)):
+        for name in names.split():
+            told = read_call if how == ASKED else _nothing
+            target = JobTarget(
+                module, f"{kind}.{name}", read, told, how, older_modules=older_modules, optional=optional
+            )
+            yield from (target, target.as_async())
+
+
+def named(parameter: str, kind: str = "", name: str | None = None) -> Callable[..., JobReading | None]:
+    """The reader of a call that names a job by this parameter, its first one; else as `asked_for`."""
 
     def read_call(*args: object, **kwargs: object) -> JobReading | None:
-        return asked_for(args[0] if args else kwargs.get(name))
+        return asked_for(args[0] if args else kwargs.get(parameter), kind, name)
 
     return read_call
 
 
-def asked_for(job_id: object) -> JobReading | None:
-    """A reading that says nothing but which job was meant."""
-    return JobReading(job_id) if isinstance(job_id, str) and job_id else None
+def asked_for(job_id: object, kind: str = "", name: str | None = None) -> JobReading | None:
+    """A reading that says nothing but which job was meant.
+
+    With a `kind` an id that the provider does not know is a failed operation; without one it is none, as for what
+    applications also look up to see whether it is there.
+    """
+    return JobReading(job_id, kind=kind, name=name) if isinstance(job_id, str) and job_id else None
 
 
 def unix(time: object) -> float | None:

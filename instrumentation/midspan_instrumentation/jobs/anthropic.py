@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from midspan_instrumentation.jobs._stainless import answer_in, methods, pages
-from midspan_instrumentation.jobs._table import JobReading, JobTable, Poll, Status, unix
+from midspan_instrumentation.jobs._stainless import answer_in, pages
+from midspan_instrumentation.jobs._table import JobReading, JobTable, Poll, Status, methods, named, unix
 from midspan_instrumentation.providers._fields import field, items, text, whole
 
 if TYPE_CHECKING:
@@ -53,16 +53,23 @@ def _read_batch(batch: MessageBatch) -> JobReading:
 
 
 _BATCHES, _OF_BETA = "anthropic.resources.messages.batches", "anthropic.resources.beta.messages.batches"
+_BY_ID = named("message_batch_id", "batch")
+
+
+def _retrieve(client: Any, job_id: str) -> Any:
+    batches = getattr(client.messages, "batches", None) or client.beta.messages.batches
+    return batches.retrieve(job_id)
+
 
 TABLE = JobTable(
     provider="anthropic",
     states=STATES,
     read=read,
     targets=(
-        *methods(_BATCHES, "Batches", "message_batch_id", read, "create", "retrieve cancel", optional=True),
-        *methods(_OF_BETA, "Batches", "message_batch_id", read, "create", "retrieve cancel", optional=True),
+        *methods(_BATCHES, "Batches", read, _BY_ID, made="create", asked="retrieve cancel", optional=True),
+        *methods(_OF_BETA, "Batches", read, _BY_ID, made="create", asked="retrieve cancel", optional=True),
         *pages("anthropic", read),
     ),
-    polls=(Poll("batch", "msgbatch", (lambda client, job_id: client.messages.batches.retrieve(job_id),)),),
+    polls=(Poll("batch", "msgbatch", (_retrieve,)),),
     client="anthropic:Anthropic",
 )

@@ -18,7 +18,6 @@ from midspan_instrumentation.jobs._table import (
     JobTarget,
     Poll,
     Status,
-    asked_for,
     unix,
 )
 from midspan_instrumentation.providers._fields import field, fields_of, items, text, whole
@@ -63,7 +62,6 @@ def _read_job(job_id: str, job: Any) -> JobReading:
     state = (
         text(field(job, "status")) or text(field(job, "jobStatus")) or "Submitted"
     )  # one that was just made has none
-    kind = next((kind for part, kind in _KINDS.items() if f":{part}/" in job_id), "general")
     model = text(field(job, "modelId")) or text(field(job, "baseModelArn")) or text(field(job, "modelArn"))
     message = text(field(job, "failureMessage")) or text(field(job, "message"))
     total = whole(field(job, "totalRecordCount"))
@@ -71,7 +69,7 @@ def _read_job(job_id: str, job: Any) -> JobReading:
         id=job_id,
         state=state,
         stage=re.sub("(?<!^)(?=[A-Z])", "_", state).lower(),
-        kind=kind,
+        kind=_kind(job_id),
         model=None if model is None else model.rpartition("/")[2],
         succeeded=whole(field(job, "successRecordCount")) if total else None,
         failed=whole(field(job, "errorRecordCount")) if total else None,
@@ -81,6 +79,10 @@ def _read_job(job_id: str, job: Any) -> JobReading:
         ended_at=unix(field(job, "endTime")),
         error=None if message is None else ErrorInfo(type=state, message=message),
     )
+
+
+def _kind(arn: str) -> str:
+    return next((kind for part, kind in _KINDS.items() if f":{part}/" in arn), "general")
 
 
 def _read_how(instance: Any, operation_name: str, *_: object, **__: object) -> str | None:
@@ -96,10 +98,16 @@ def _sight(operation_name: str) -> str | None:
 
 def _read_call(operation_name: object, api_params: object = None, **_rest: object) -> JobReading | None:
     names = ("jobIdentifier", "jobArn", "invocationArn")
-    asked = asked_for(next((field(api_params, name) for name in names if field(api_params, name)), None))
-    if asked is None or not str(operation_name).startswith("Stop"):
-        return asked
-    return asked._replace(state="Stopping", stage="stopping")
+    job_id = next((told for name in names if (told := text(field(api_params, name)))), None)
+    if job_id is None:
+        return None
+    is_stopping = str(operation_name).startswith("Stop")
+    return JobReading(
+        job_id,
+        kind=_kind(job_id),
+        state="Stopping" if is_stopping else None,
+        stage="stopping" if is_stopping else None,
+    )
 
 
 def _asks(operation: str, parameter: str = "jobIdentifier") -> tuple[Ask]:
@@ -117,8 +125,8 @@ TABLE = JobTable(
     polls=(
         Poll("batch", "arn:.*:model-invocation-job/", _asks("get_model_invocation_job")),
         Poll("fine_tuning", "arn:.*:model-customization-job/", _asks("get_model_customization_job")),
-        Poll("import", "arn:.*:model-import-job/", _asks("get_model_import_job")),
-        Poll("copy", "arn:.*:model-copy-job/", _asks("get_model_copy_job", "jobArn")),
+        Poll("import", "arn:.*:model-import-job/", _asks("get_model_import_job"), "file_transfer"),
+        Poll("copy", "arn:.*:model-copy-job/", _asks("get_model_copy_job", "jobArn"), "file_transfer"),
         Poll("evaluation", "arn:.*:evaluation-job/", _asks("get_evaluation_job")),
         Poll("video", "arn:.*:async-invoke/", _asks("get_async_invoke", "invocationArn")),
     ),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from midspan_instrumentation.jobs._table import (
-    ASKED,
-    CREATED,
-    LISTED,
     JobReading,
     JobTable,
-    JobTarget,
     Poll,
     Status,
+    methods,
     named,
     unix,
 )
@@ -100,34 +97,46 @@ def _read_fine_tuning(model: Any) -> JobReading:
     )
 
 
-def _methods(module: str, kind: str, made: str, asked: str, listed: str) -> Iterable[JobTarget]:
-    for how, methods in ((CREATED, made), (ASKED, asked), (LISTED, listed)):
-        for method in methods.split():
-            target = JobTarget(f"cohere.{module}.client", f"{kind}.{method}", read, how=how, optional=True)
-            if how == ASKED:
-                target = JobTarget(target.module, target.qualname, read, named("id"), how, optional=True)
-            yield from (target, target.as_async())
-
-
 TABLE = JobTable(
     provider="cohere",
     states=STATES,
     read=read,
     targets=(
-        *_methods("embed_jobs", "EmbedJobsClient", "create", "get cancel", "list"),
-        *_methods("batches", "BatchesClient", "create", "retrieve cancel", "list"),
-        *_methods(
-            "finetuning",
+        *methods(
+            "cohere.embed_jobs.client",
+            "EmbedJobsClient",
+            read,
+            named("id", "batch", "embed_job"),
+            made="create",
+            asked="get cancel",
+            listed="list",
+            optional=True,
+        ),
+        *methods(
+            "cohere.batches.client",
+            "BatchesClient",
+            read,
+            named("id", "batch"),
+            made="create",
+            asked="retrieve cancel",
+            listed="list",
+            optional=True,
+        ),
+        *methods(
+            "cohere.finetuning.client",
             "FinetuningClient",
-            "create_finetuned_model",
-            "get_finetuned_model",
-            "list_finetuned_models",
+            read,
+            named("id", "fine_tuning"),
+            made="create_finetuned_model",
+            asked="get_finetuned_model",
+            listed="list_finetuned_models",
+            optional=True,
         ),
     ),
     # Their ids are plain UUIDs: the first kind, unless another one is named.
     polls=(
         Poll("batch", "", (lambda client, job_id: client.batches.retrieve(job_id),)),
-        Poll("embed_job", "", (lambda client, job_id: client.embed_jobs.get(job_id),)),
+        Poll("embed_job", "", (lambda client, job_id: client.embed_jobs.get(job_id),), "batch"),
         Poll("fine_tuning", "", (lambda client, job_id: client.finetuning.get_finetuned_model(job_id),)),
     ),
     client="cohere:ClientV2",

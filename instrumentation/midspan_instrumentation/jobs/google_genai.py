@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
-from midspan_instrumentation.jobs._google_readers import STATES, read
+from midspan_instrumentation.jobs._google_readers import STATES, kind_of, read
 from midspan_instrumentation.jobs._table import (
-    ASKED,
-    CREATED,
-    LISTED,
     JobReading,
     JobTable,
     JobTarget,
     Poll,
+    asked_for,
+    methods,
     named,
 )
-from midspan_instrumentation.providers._fields import field, text
+from midspan_instrumentation.providers._fields import field
 
 
 def _asked_operation(operation: object = None, **_rest: object) -> JobReading | None:
-    job_id = text(field(operation, "name"))
-    return None if job_id is None else JobReading(job_id)
+    return asked_for(field(operation, "name"), kind_of(operation))
 
 
 def _cancelled(kind: str) -> Any:
@@ -34,23 +32,7 @@ def _cancelled(kind: str) -> Any:
     return read_call
 
 
-def _methods(module: str, kind: str, made: str, asked: str, listed: str = "") -> Iterable[JobTarget]:
-    for how, methods in ((CREATED, made), (ASKED, asked), (LISTED, listed)):
-        for method in methods.split():
-            call = named("name") if how == ASKED else _nothing
-            target = JobTarget(f"google.genai.{module}", f"{kind}.{method}", read, call, how, optional=True)
-            yield from (target, target.as_async())
-
-
-def _nothing(*_args: object, **_kwargs: object) -> None:
-    return None
-
-
-def _cancels(module: str, kind: str, what: str) -> Iterable[JobTarget]:
-    target = JobTarget(f"google.genai.{module}", f"{kind}.cancel", read, _cancelled(what), optional=True)
-    return target, target.as_async()
-
-
+_of = partial(methods, read=read, optional=True)
 _OPERATIONS = JobTarget("google.genai.operations", "Operations.get", read, _asked_operation)
 
 
@@ -64,13 +46,31 @@ TABLE = JobTable(
     states=STATES,
     read=read,
     targets=(
-        *_methods("batches", "Batches", "create create_embeddings", "get", "_list"),
-        *_cancels("batches", "Batches", "batch"),
-        *_methods("tunings", "Tunings", "tune", "get", "_list"),
-        *_cancels("tunings", "Tunings", "fine_tuning"),
-        *_methods("files", "Files", "upload", "get", "_list"),
-        *_methods("models", "Models", "generate_videos", ""),
-        *_methods("file_search_stores", "FileSearchStores", "upload_to_file_search_store import_file", ""),
+        *_of(
+            "google.genai.batches",
+            "Batches",
+            read_call=named("name", "batch"),
+            made="create create_embeddings",
+            asked="get",
+            listed="_list",
+        ),
+        *_of("google.genai.batches", "Batches", read_call=_cancelled("batch"), asked="cancel"),
+        *_of(
+            "google.genai.tunings",
+            "Tunings",
+            read_call=named("name", "fine_tuning"),
+            made="tune",
+            asked="get",
+            listed="_list",
+        ),
+        *_of("google.genai.tunings", "Tunings", read_call=_cancelled("fine_tuning"), asked="cancel"),
+        *_of("google.genai.files", "Files", read_call=named("name"), made="upload", asked="get", listed="_list"),
+        *_of("google.genai.models", "Models", made="generate_videos"),
+        *_of(
+            "google.genai.file_search_stores",
+            "FileSearchStores",
+            made="upload_to_file_search_store import_file",
+        ),
         _OPERATIONS,
         _OPERATIONS.as_async(),
     ),

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from midspan_instrumentation.jobs._openai_readers import STATES, read
-from midspan_instrumentation.jobs._stainless import methods, pages
-from midspan_instrumentation.jobs._table import JobTable, Poll
+from midspan_instrumentation.jobs._stainless import pages
+from midspan_instrumentation.jobs._table import JobTable, Poll, methods, named
 
 TABLE = JobTable(
     provider="groq",
     states=STATES,
     read=read,
     targets=(
-        *methods("groq.resources.batches", "Batches", "batch_id", read, "create", "retrieve cancel", optional=True),
+        *methods(
+            "groq.resources.batches",
+            "Batches",
+            read,
+            named("batch_id", "batch"),
+            made="create",
+            asked="retrieve cancel",
+            optional=True,
+        ),
         *pages("groq", read),
     ),
     polls=(Poll("batch", "batch", (lambda client, job_id: client.batches.retrieve(job_id),)),),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from midspan_instrumentation.jobs._table import (
@@ -19,6 +18,7 @@ from midspan_instrumentation.jobs._table import (
     named,
     unix,
 )
+from midspan_instrumentation.provider import replace
 from midspan_instrumentation.providers._fields import field, items, text, whole
 
 STATES = {
@@ -59,8 +59,8 @@ def _read_batch(batch: Any) -> JobReading:
 _CREATE = JobTarget("mistralai.client.jobs", "Jobs.create", read, how=CREATED)
 _TARGETS = (
     _CREATE,
-    replace(_CREATE, qualname="Jobs.get", read_call=named("job_id"), how=ASKED),
-    replace(_CREATE, qualname="Jobs.cancel", read_call=named("job_id"), how=ASKED),
+    replace(_CREATE, qualname="Jobs.get", read_call=named("job_id", "batch"), how=ASKED),
+    replace(_CREATE, qualname="Jobs.cancel", read_call=named("job_id", "batch"), how=ASKED),
     replace(_CREATE, qualname="Jobs.list", how=LISTED),
 )
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from midspan_instrumentation.jobs._table import JobReading, JobTable
-from midspan_instrumentation.provider import Layer, Reading, Request, Target
+from midspan_instrumentation.provider import Layer, Reading, Request, Target, replace
 from midspan_instrumentation.providers._fields import field, number, text
 
 UNSEEN_SECONDS = 3600.0

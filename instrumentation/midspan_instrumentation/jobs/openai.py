@@ -5,27 +5,63 @@ from __future__ import annotations
 from typing import Any
 
 from midspan_instrumentation.jobs._openai_readers import STATES, read, read_added, read_page
-from midspan_instrumentation.jobs._stainless import methods, pages
-from midspan_instrumentation.jobs._table import JobTable, JobTarget, Poll
+from midspan_instrumentation.jobs._stainless import pages
+from midspan_instrumentation.jobs._table import JobTable, JobTarget, Poll, methods, named
 from midspan_instrumentation.providers._fields import field, text
 
 _RESOURCES = "openai.resources"
 _TARGETS = (
-    *methods(f"{_RESOURCES}.batches", "Batches", "batch_id", read, "create", "retrieve cancel"),
     *methods(
-        f"{_RESOURCES}.fine_tuning.jobs.jobs", "Jobs", "fine_tuning_job_id", read,
-        "create", "retrieve cancel pause resume", (f"{_RESOURCES}.fine_tuning.jobs",), optional=True,
+        f"{_RESOURCES}.batches", "Batches", read, named("batch_id", "batch"), made="create", asked="retrieve cancel"
     ),
     *methods(
-        f"{_RESOURCES}.vector_stores.file_batches", "FileBatches", "batch_id", read,
-        "create", "retrieve cancel", (f"{_RESOURCES}.beta.vector_stores.file_batches",), optional=True,
+        f"{_RESOURCES}.fine_tuning.jobs.jobs",
+        "Jobs",
+        read,
+        named("fine_tuning_job_id", "fine_tuning"),
+        made="create",
+        asked="retrieve cancel pause resume",
+        older_modules=(f"{_RESOURCES}.fine_tuning.jobs",),
+        optional=True,
     ),
-    *methods(f"{_RESOURCES}.uploads.uploads", "Uploads", "upload_id", read, "create", "complete cancel", optional=True),
-    *methods(f"{_RESOURCES}.videos", "Videos", "video_id", read, "create remix edit extend", "retrieve", optional=True),
     *methods(
-        f"{_RESOURCES}.responses.responses", "Responses", "response_id", read, "", "retrieve cancel", optional=True,
+        f"{_RESOURCES}.vector_stores.file_batches",
+        "FileBatches",
+        read,
+        named("batch_id", "batch", "file_batch"),
+        made="create",
+        asked="retrieve cancel",
+        older_modules=(f"{_RESOURCES}.beta.vector_stores.file_batches",),
+        optional=True,
     ),
-)  # fmt: skip
+    *methods(
+        f"{_RESOURCES}.uploads.uploads",
+        "Uploads",
+        read,
+        named("upload_id", "file_transfer", "upload"),
+        made="create",
+        asked="complete cancel",
+        optional=True,
+    ),
+    *methods(
+        f"{_RESOURCES}.videos",
+        "Videos",
+        read,
+        named("video_id", "video"),
+        made="create remix edit extend",
+        asked="retrieve",
+        optional=True,
+    ),
+    # Most responses are no jobs.
+    *methods(
+        f"{_RESOURCES}.responses.responses",
+        "Responses",
+        read,
+        named("response_id"),
+        asked="retrieve cancel",
+        optional=True,
+    ),
+)
 _PART = JobTarget(f"{_RESOURCES}.uploads.parts", "Parts.create", lambda _part: (), read_added, optional=True)
 
 
@@ -57,8 +93,8 @@ TABLE = JobTable(
             ),
         ),
         Poll("video", "video", (lambda client, job_id: client.videos.retrieve(job_id),)),
-        Poll("file_batch", "vs_", (_file_batch,)),
-        Poll("response", "resp", (lambda client, job_id: client.responses.retrieve(job_id),)),
+        Poll("file_batch", "vs_", (_file_batch,), "batch"),
+        Poll("response", "resp", (lambda client, job_id: client.responses.retrieve(job_id),), "llm_request"),
     ),
     client="openai:OpenAI",
     read_address=_address,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-from midspan_instrumentation.provider import Piece, Prompt, Reading, Request, Target
+from midspan_instrumentation.provider import Piece, Prompt, Reading, Request, Target, replace
 from midspan_instrumentation.providers._chat_completions import read_usage
 from midspan_instrumentation.providers._fields import field, number, parsed, seconds, text
 from midspan_instrumentation.providers._messages import message, text_part

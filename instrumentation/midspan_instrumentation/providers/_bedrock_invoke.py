@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -56,15 +56,52 @@ def _counted(value: object) -> int | None:
     return int(value) if isinstance(value, str) and value.isdecimal() else None
 
 
+_BEGUN = b'{"bytes":"'
+_KINDS = ("text", "thinking", "input_json")
+
+
+def _event_with(begun: str) -> bytes:
+    """How an event begins whose part begins so, which is written in base64: three bytes are four letters."""
+    whole = begun.encode()
+    return _BEGUN + b2a_base64(whole[: len(whole) // 3 * 3], newline=False)
+
+
+# Of Anthropic's models, those of the first blocks that an answer has; of Amazon's, any.
+_DELTAS = (
+    *(
+        _event_with(f'{{"type":"content_block_delta","index":{index},"delta":{{"type":"{kind}_delta"')
+        for index in range(3)
+        for kind in _KINDS
+    ),
+    _event_with('{"contentBlockDelta":'),
+)
+_TYPED = _event_with('{"type')
+_UNFINISHED = b'eason":null'
+"""Near the end of a part of Meta's models, of Mistral's, of Amazon's older ones, and of those that speak as OpenAI's
+do. No text is mistaken for it: a quotation mark inside of one is written otherwise."""
+_END = 96
+"""Letters of the end."""
+
+
 def read_chunk(message: EventStreamMessage) -> int | Reading:
     """An event of the stream, as it came: a part of the answer, or an error."""
+    payload = cast("bytes", message.payload)
+    # Nearly every event ends here: to decode and parse it would take many times as long as all the rest.
+    if payload.startswith(_DELTAS):
+        return 1
     if cast("dict[str, Any]", message.headers).get(":event-type") != "chunk":
         return _converse.read_failure(message)
-    content = _content_of(message)
-    # Nearly every event ends here: parsing it would take as long as all the rest.
-    if b'"text_delta"' in content:
+    if payload.startswith(_BEGUN) and not payload.startswith(_TYPED) and _goes_on(payload):
         return 1
-    return _bedrock_bodies.read_part(_bedrock_bodies.parse(content))
+    return _bedrock_bodies.read_part(_part_of(message))
+
+
+def _goes_on(payload: bytes) -> bool:
+    """True where a part says that it is not the last one; the counts, where it has them, are its end."""
+    begin = len(_BEGUN)
+    end = payload.find(b'"', begin)
+    told = a2b_base64(payload[max(begin, end - _END) : end])
+    return _UNFINISHED in told and b"Metrics" not in told
 
 
 def read_pieces(message: EventStreamMessage) -> Iterable[Piece]:
@@ -73,9 +110,5 @@ def read_pieces(message: EventStreamMessage) -> Iterable[Piece]:
 
 
 def _part_of(message: Any) -> object:
-    return _bedrock_bodies.parse(_content_of(message))
-
-
-def _content_of(message: EventStreamMessage) -> bytes:
     """What the model has answered, inside of an event; botocore unwraps it after this."""
-    return a2b_base64(json.loads(cast("bytes", message.payload)).get("bytes", ""))
+    return _bedrock_bodies.parse(a2b_base64(json.loads(cast("bytes", message.payload)).get("bytes", "")))

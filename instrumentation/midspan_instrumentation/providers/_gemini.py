@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from midspan_instrumentation.provider import Reading, Request, Usage
 from midspan_instrumentation.providers._fields import (
@@ -17,10 +17,7 @@ from midspan_instrumentation.providers._fields import (
     whole,
 )
 
-if TYPE_CHECKING:
-    from google.genai.types import GenerateContentResponse
-
-_CHARACTERS = 4
+CHARACTERS = 4
 """Of a text in a token, as Gemini's guide to tokens has it: a chunk of a stream holds many."""
 
 
@@ -102,28 +99,31 @@ def _usage(told: object) -> Usage | None:
         return None
     thoughts = whole(field(told, "thoughts_token_count"))
     return Usage(
-        input=_sum(whole(field(told, "prompt_token_count")), whole(field(told, "tool_use_prompt_token_count"))),
-        output=_sum(whole(field(told, "candidates_token_count")), thoughts),
+        input=sum_of(whole(field(told, "prompt_token_count")), whole(field(told, "tool_use_prompt_token_count"))),
+        output=sum_of(whole(field(told, "candidates_token_count")), thoughts),
         reasoning=thoughts,
         cached=whole(field(told, "cached_content_token_count")),
     )
 
 
-def _sum(*counts: int | None) -> int | None:
+def sum_of(*counts: int | None) -> int | None:
+    """The sum of the counts that are told; None where none is."""
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
 
-def read_chunk(chunk: GenerateContentResponse) -> int | Reading:
-    """The tokens that its text will be; each chunk tells the usage so far, which is read in the last one."""
+def read_chunk(chunk: Any) -> int | Reading:
+    """The tokens that the text of a `GenerateContentResponse` will be.
+
+    Each chunk tells the usage so far, which is read in the last one.
+    """
     try:
-        # Nearly every chunk ends here. A look at a namespace is cheaper than an attribute.
-        (only,) = chunk.__dict__["candidates"]
-        candidate = only.__dict__
-        if candidate["finish_reason"] is None:
-            (part,) = candidate["content"].__dict__["parts"]
-            return len(part.__dict__["text"]) // _CHARACTERS or 1
-    except (TypeError, ValueError, AttributeError, KeyError):
+        # Nearly every chunk ends here: what is not there, or not one of it, raises.
+        (only,) = chunk.candidates
+        if only.finish_reason is None:
+            (part,) = only.content.parts
+            return len(part.text) // CHARACTERS or 1
+    except (TypeError, ValueError, AttributeError):
         pass  # not one text of one candidate, or an odd one
     return _read_whole_chunk(chunk)
 
@@ -131,7 +131,7 @@ def read_chunk(chunk: GenerateContentResponse) -> int | Reading:
 def _read_whole_chunk(chunk: object) -> int | Reading:
     candidates = items(field(chunk, "candidates"))
     parts = [part for each in candidates for part in items(field(field(each, "content"), "parts"))]
-    tokens = sum(len(text(field(part, "text")) or "") // _CHARACTERS or 1 for part in parts)
+    tokens = sum(len(text(field(part, "text")) or "") // CHARACTERS or 1 for part in parts)
     found = read_response(chunk)
     return found._replace(tokens=tokens) if found.finish_reasons else tokens
 

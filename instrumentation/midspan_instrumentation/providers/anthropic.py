@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from midspan_instrumentation.provider import ManagerClass, Provider, Server, StreamClass, Target
+from midspan_instrumentation.provider import ManagerClass, Provider, Server, StreamClass, Target, replace
 from midspan_instrumentation.providers import _claude, _claude_content
 from midspan_instrumentation.providers._stainless import read_client, retry_delays, server_behind
 
@@ -54,12 +52,13 @@ _BETA = replace(
 
 
 def _targets_of(create: Target) -> tuple[Target, ...]:
-    """The three ways to ask for a message, and their asynchronous twins."""
     parse = replace(create, qualname="Messages.parse", optional=True)
-    stream = replace(
-        create, qualname="Messages.stream", read_request=_claude.read_streamed, returns_manager=True, optional=True
-    )
-    return tuple(each for target in (create, parse, stream) for each in (target, target.as_async()))
+    return (create, create.as_async(), parse, parse.as_async())
+
+
+def _managed_of(create: Target) -> tuple[Target, ...]:
+    stream = replace(create, qualname="Messages.stream", read_request=_claude.read_streamed, optional=True)
+    return (stream, stream.as_async())
 
 
 _MANAGERS = tuple(
@@ -75,6 +74,7 @@ _MANAGERS = tuple(
 PROVIDER = Provider(
     name="anthropic",
     targets=(*_targets_of(_CREATE), *_targets_of(_BETA)),
+    managed=(*_managed_of(_CREATE), *_managed_of(_BETA)),
     streams=tuple(
         StreamClass("anthropic._streaming", qualname, is_async=is_async, maker="__stream__", asked="stream_observer")
         for qualname, is_async in (("Stream", False), ("AsyncStream", True))

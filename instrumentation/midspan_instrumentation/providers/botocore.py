@@ -5,16 +5,10 @@ Its clients are synchronous; those of aiobotocore are not seen.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from midspan_instrumentation.provider import (
-    Provider,
-    Server,
-    StreamClass,
-    Target,
-)
+from midspan_instrumentation.provider import Body, Dispatch, Provider, Server, StreamClass, Target, replace
 from midspan_instrumentation.providers import _bedrock_bodies, _bedrock_invoke, _converse, _converse_content
 from midspan_instrumentation.providers._addresses import server_at
 from midspan_instrumentation.providers._fields import field, seconds, text
@@ -53,8 +47,7 @@ _INVOKE = replace(
     read_prompt=_bedrock_invoke.read_prompt,
     read_answer=_bedrock_bodies.read_answer,
     read_pieces=_bedrock_invoke.read_pieces,
-    find_body=_bedrock_invoke.find_body,
-    read_body=_bedrock_bodies.parse,
+    body=Body(_bedrock_invoke.find_body, _bedrock_bodies.parse),
 )
 _IMAGES = replace(_INVOKE, operation="generate_images", operation_type="image")
 _KINDS = {
@@ -90,7 +83,7 @@ _TARGETS = {
 
 PROVIDER = Provider(
     name="aws.bedrock",
-    targets=(replace(_CONVERSE, choose=_choose),),
+    dispatches=(Dispatch("botocore.client", "BaseClient._make_api_call", _choose),),
     streams=(StreamClass("botocore.eventstream", "EventStream", iterator="_event_generator", response="_raw_stream"),),
     read_client=_read_client,
     read_server=_read_server,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from midspan_instrumentation.provider import Part, Pool, Provider, RetryDelay, Target
+from midspan_instrumentation.provider import Part, Provider, RetryDelay, Target, replace
 from midspan_instrumentation.providers import _chat_content, _cohere, _cohere_content, _text_completions
 from midspan_instrumentation.providers._fields import streamed
 
@@ -85,7 +83,7 @@ PROVIDER = Provider(
         _EMBED_STREAM,
     ),
     parts=(Part(_V1, "BaseCohere.embed"), Part(_V1, "AsyncBaseCohere.embed", is_async=True)),
-    pools=(Pool(_CLIENT, "ThreadPoolExecutor"),),
+    pool="_executor",
     retry_delays=(
         RetryDelay("cohere.core.http_client", "_retry_timeout"),
         RetryDelay("cohere.core.http_client", "_retry_timeout_from_retries"),

@@ -1,4 +1,5 @@
-"""Google's Gen AI SDK: Gemini's contents, streamed or not, embeddings and images, on Gemini API and Vertex AI.
+"""Google's Gen AI SDK: Gemini's contents and interactions, streamed or not, embeddings and images, on Gemini API and
+Vertex AI.
 
 Each request to a model is one operation. Chats, automatic function calling and continuations send several, one after
 another, between which functions of the application run: so what is wrapped is what sends one of them.
@@ -6,11 +7,10 @@ another, between which functions of the application run: so what is wrapped is w
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from midspan_instrumentation.provider import Provider, Reading, Server, Target
-from midspan_instrumentation.providers import _gemini, _gemini_content
+from midspan_instrumentation.provider import Outer, Provider, Reading, Server, StreamClass, Target, replace
+from midspan_instrumentation.providers import _gemini, _gemini_content, _gemini_interactions
 from midspan_instrumentation.providers._addresses import server_at
 from midspan_instrumentation.providers._fields import streamed
 
@@ -21,12 +21,14 @@ def _read_images(_answer: object) -> Reading:
 
 
 def _read_client(instance: object) -> Any:
-    """What the parts of a client send with: it belongs to no other one."""
-    return getattr(instance, "_api_client", None)
+    """What the parts of a client send with: it belongs to no other one. Interactions have a client of their own."""
+    return getattr(instance, "_api_client", None) or (instance if hasattr(instance, "sdk_configuration") else None)
 
 
 def _read_server(instance: object) -> Server:
-    client = _read_client(instance)
+    client = getattr(instance, "_api_client", None)
+    if client is None:
+        return _gemini_interactions.read_server(instance)
     options = getattr(client, "_http_options", None)
     vertex = "gcp.vertex_ai" if getattr(client, "vertexai", False) else None
     return server_at(getattr(options, "base_url", None) or "", _gemini.timeout_of(options), vertex)
@@ -63,10 +65,43 @@ _IMAGES = replace(
     operation_type="image",
     read_response=_read_images,
 )
+_INTERACTIONS = Target(
+    module="google.genai._gaos.google_genai",
+    # Which sends one request, and raises what the application sees.
+    qualname="GeminiNextGenInteractions._send_create_once",
+    operation="generate_content",
+    read_request=_gemini_interactions.read_request,
+    read_response=_gemini_interactions.read_response,
+    read_chunk=_gemini_interactions.read_event,
+    read_prompt=_gemini_interactions.read_prompt,
+    read_answer=_gemini_interactions.read_answer,
+    read_pieces=_gemini_interactions.read_pieces,
+    end_mark=b"data: [DONE]",
+    optional=True,
+)
+_STREAMS = (
+    StreamClass(_INTERACTIONS.module, "Stream", iterator="generator", finisher="wrap_stream_errors"),
+    StreamClass(
+        _INTERACTIONS.module, "AsyncStream", is_async=True, iterator="generator", finisher="wrap_async_stream_errors"
+    ),
+)
+
+_OUTERS = (
+    Outer("google.genai.models", "Models.generate_content_stream"),
+    Outer("google.genai.models", "Models._generate_content_stream_with_continuation"),
+    Outer("google.genai.models", "AsyncModels.generate_content_stream", is_async=True),
+    Outer("google.genai.models", "AsyncModels._generate_content_stream_with_continuation"),
+    Outer("google.genai.chats", "Chat.send_message_stream"),
+    Outer("google.genai.chats", "AsyncChat.send_message_stream", is_async=True),
+)
 
 PROVIDER = Provider(
     name="gcp.gemini",
-    targets=tuple(each for target in (_GENERATE, _STREAM, _EMBED, _IMAGES) for each in (target, target.as_async())),
+    targets=tuple(
+        each for target in (_GENERATE, _STREAM, _EMBED, _IMAGES, _INTERACTIONS) for each in (target, target.as_async())
+    ),
+    streams=_STREAMS,
+    outers=_OUTERS,
     read_client=_read_client,
     read_server=_read_server,
 )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from midspan_instrumentation.provider import Prompt, Provider, Reading, Request, Server, Target
+from midspan_instrumentation.provider import Prompt, Provider, Reading, Request, Server, Target, replace
 from midspan_instrumentation.providers import _chat_completions, _chat_content, _text_generation
 from midspan_instrumentation.providers._addresses import server_at
 from midspan_instrumentation.providers._fields import seconds, text

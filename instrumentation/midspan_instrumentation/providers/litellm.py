@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
-from midspan_instrumentation.provider import Provider, Reading, Request, RetryDelay, Runner, Server, Target
+from midspan_instrumentation.provider import Provider, Reading, Request, RetryDelay, Runner, Server, Target, replace
 from midspan_instrumentation.providers import (
     _chat_completions,
     _chat_content,
@@ -145,7 +144,6 @@ _CHAT = Target(
     read_prompt=_chat_content.read_prompt,
     read_answer=_chat_content.read_answer,
     read_pieces=_chat_content.read_pieces,
-    covers_others=True,
 )
 _TEXT = replace(
     _CHAT,
@@ -163,7 +161,6 @@ _EMBEDDINGS = Target(
     operation_type="embedding",
     read_request=_embeddings.read_request,
     read_response=_embeddings.read_response,
-    covers_others=True,
 )
 _RESPONSES = Target(
     module="litellm",
@@ -176,11 +173,11 @@ _RESPONSES = Target(
     read_answer=_responses_content.read_answer,
     read_pieces=_responses_content.read_pieces,
     optional=True,
-    covers_others=True,
 )
 
 PROVIDER = Provider(
     name="litellm",
+    covers_others=True,
     targets=(
         *_functions(_CHAT, "model", "messages"),
         *_functions(_TEXT, "prompt", "model"),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
-from midspan_instrumentation.provider import Provider, RetryDelay, StreamClass, Target
+from midspan_instrumentation.provider import Provider, RetryDelay, StreamClass, Target, replace
 from midspan_instrumentation.providers import (
     _chat_content,
     _mistral,

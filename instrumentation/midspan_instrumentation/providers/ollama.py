@@ -6,10 +6,9 @@ class does not reach them, so each is a target of its own.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from midspan_instrumentation.provider import Provider, Reading, Request, Server, Target, Usage
+from midspan_instrumentation.provider import Provider, Reading, Request, Server, Target, Usage, replace
 from midspan_instrumentation.providers import _ollama_content
 from midspan_instrumentation.providers._fields import (
     Readers,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from midspan_instrumentation.provider import Provider, Server, Target
+from midspan_instrumentation.provider import Provider, Server, Target, replace
 from midspan_instrumentation.providers import (
     _audio,
     _chat_completions,
@@ -64,6 +62,7 @@ _RESPONSES = Target(
     read_answer=_responses_content.read_answer,
     read_pieces=_responses_content.read_pieces,
     end_mark=b'"type":"response.completed"',
+    optional=True,
 )
 _EMBEDDINGS = Target(
     module="openai.resources.embeddings",

@@ -8,6 +8,8 @@ from importlib import import_module
 
 from midspan.cli.wrong_use import WrongUseError
 
+INTERRUPTED = 130
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the sub-command that `argv` names (default: the process's arguments); returns the exit status."""
@@ -17,6 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WrongUseError as wrong:
         print(f"midspan: {wrong}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        # Where a command does not wait for it, it has not begun yet.
+        return INTERRUPTED
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from midspan.cli.row import Row
+
+MAX_ROWS = 10_000
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -17,11 +21,29 @@ _rows = msgspec.json.Decoder(Row)
 _announcements = msgspec.json.Decoder(Announcement)
 
 
+class Forgotten:
+    """What is still known of ended operations that have made room: how many ended in which way, and the slowest."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.slowest: Row | None = None
+
+    def add(self, row: Row) -> None:
+        """Count one more."""
+        self.counts[row.status] += 1
+        if self.slowest is None or row.elapsed_seconds > self.slowest.elapsed_seconds:
+            self.slowest = row
+
+
 class Board:
-    """The newest state per operation, in the order in which they first appeared."""
+    """The newest state per operation, in the order in which they first appeared.
+
+    Of more than 10,000 the oldest ended ones are only counted; how many may run, the program's own midspan limits.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
+        self.forgotten = Forgotten()
         self.server: str | None = None
         self.unreadable = 0
 
@@ -43,7 +65,14 @@ class Board:
         if known is not None and known.ended:
             return None
         self.rows[row.operation_id] = row
+        if len(self.rows) > MAX_ROWS:
+            self._make_room()
         return row
+
+    def _make_room(self) -> None:
+        oldest = next((row for row in self.rows.values() if row.ended), None)
+        if oldest is not None:
+            self.forgotten.add(self.rows.pop(oldest.operation_id))
 
     def close(self) -> list[Row]:
         """Marks what still ran when the command went away as lost, and returns those rows."""

@@ -29,12 +29,9 @@ def main(arguments: Sequence[str]) -> int:
     check_packages()
     folder = examples()
     tell("starting a model server (SmolLM2-135M on llama.cpp)")
-    try:
-        with running_model(folder / "model_server.py") as model:
-            tell(f"the model answers on {model.base_url}")
-            return _apps(folder, model, live=sys.stderr.isatty() and not options.lines)
-    except KeyboardInterrupt:
-        return 130
+    with running_model(folder / "model_server.py") as model:
+        tell(f"the model answers on {model.base_url}")
+        return _apps(folder, model, live=sys.stderr.isatty() and not options.lines)
 
 
 def _apps(folder: Path, model: Model, live: bool) -> int:

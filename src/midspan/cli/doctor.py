@@ -10,8 +10,9 @@ import msgspec
 
 from midspan.cli import in_force
 from midspan.cli.findings import Finding
-from midspan.cli.installed import found_midspan, found_providers, found_tools
+from midspan.cli.installed import found_midspan, found_tools
 from midspan.cli.reachable import found_collectors, found_server
+from midspan.cli.sdks import found_providers
 from midspan.cli.wrong_use import Parser
 
 _MARKS = {"ok": "ok", "info": "--", "problem": "!!"}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterator
+
+import msgspec
 
 from midspan import settings as settings_module
 from midspan.cli.findings import Finding
 from midspan.runtime import wiring
-from midspan.settings import MESSAGE_CONTENT, PREFIX, Settings, SettingsError
+from midspan.settings import DISABLED_INSTRUMENTATIONS, Settings, SettingsError, variable_of
 
 SECRETS = frozenset({"token"})
 UNSET = {"providers": "all that are installed", "server": "off, and 127.0.0.1:9465 under midspan run"}
@@ -32,8 +33,8 @@ def found_settings(settings: Settings, error: SettingsError | None) -> Iterator[
     if error is not None:
         yield Finding(_SECTION, "environment", "problem", str(error), "mend the variable; midspan stays off until then")
         return
-    for field in dataclasses.fields(settings):
-        variable = MESSAGE_CONTENT if field.name == "message_content" else PREFIX + field.name.upper()
+    for field in msgspec.structs.fields(settings):
+        variable = variable_of(field.name)
         source = "from the environment" if os.environ.get(variable, "").strip() else "default"
         shown = _shown(field.name, getattr(settings, field.name))
         yield Finding(_SECTION, variable, "info", f"{shown} ({source})")
@@ -59,9 +60,7 @@ def _opentelemetry() -> Iterator[Finding]:
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         said = "true: there are no spans, metrics and logs; progress is seen here nevertheless"
         yield Finding(_SECTION, "OTEL_SDK_DISABLED", "info", said, "unset it to export telemetry")
-    disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")
+    disabled = os.environ.get(DISABLED_INSTRUMENTATIONS, "")
     if {"*", "midspan"} & set(disabled.replace(" ", "").split(",")):
         said = f"{disabled}: opentelemetry-instrument leaves midspan out"
-        yield Finding(
-            _SECTION, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "problem", said, "take midspan out of the list"
-        )
+        yield Finding(_SECTION, DISABLED_INSTRUMENTATIONS, "problem", said, "take midspan out of the list")

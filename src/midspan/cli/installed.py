@@ -1,14 +1,12 @@
-"""What is installed: midspan itself, SDKs and whether they fit, what the extras bring, other tools."""
+"""What is installed: midspan itself, what the extras bring, other tools."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from midspan.cli.findings import Finding
-from midspan.runtime import wiring
-from midspan.runtime.examined import Examined
 
 EXTRAS = {
     "rich": ("run", "the live views of `midspan run --view` and `midspan top`"),
@@ -47,33 +45,6 @@ def found_midspan() -> Iterator[Finding]:
             )
         else:
             yield Finding("installed", name, "ok", version)
-
-
-def found_providers() -> Iterator[Finding]:
-    """Each SDK that midspan knows. Those that are installed are imported, and patched for a moment."""
-    distributions = importlib.metadata.packages_distributions()
-    for examined in wiring.examine_providers():
-        names = _distributions_of(examined.package, distributions)
-        versions = ", ".join(f"{name} {version_of(name)}" for name in names)
-        yield _provider(examined.name, examined, versions)
-
-
-def _distributions_of(package: str, distributions: Mapping[str, list[str]]) -> list[str]:
-    """Those that have brought a package: google.genai, a part of a namespace, is of google-genai and nobody else."""
-    own, root = package.replace(".", "-"), package.partition(".")[0]
-    return [own] if version_of(own) else sorted({*distributions.get(root, ())})
-
-
-def _provider(name: str, examined: Examined, versions: str) -> Finding:
-    if not examined.is_installed:
-        return Finding("SDKs", name, "info", "not installed")
-    if examined.error is not None:
-        advice = "reinstall the SDK: its import has to work without midspan as well"
-        return Finding("SDKs", name, "problem", f"{versions} cannot be imported: {examined.error}", advice)
-    if examined.missing:
-        advice = "use another release of the SDK, or another one of midspan; the other calls are seen"
-        return Finding("SDKs", name, "problem", f"{versions} lacks {', '.join(examined.missing)}", advice)
-    return Finding("SDKs", name, "ok", f"{versions}: supported, {examined.seen} callables can be patched")
 
 
 def found_tools() -> Iterator[Finding]:

@@ -92,6 +92,14 @@ def view(rows: Sequence[Row], now: datetime, *, output: Sequence[str], where: st
     return Group(*parts)
 
 
+def last_view(rows: Sequence[Row], now: datetime, console: Console) -> Group:
+    """What stays on `console` when the live view has gone: the newest operations, as many as fit."""
+    fitting = _fitting(rows, max(6, console.size.height - 5))
+    drawn = table(fitting, now, console.size.width)
+    more = len(rows) - len(fitting)
+    return Group(drawn, Text(f"and {more} more", style="dim")) if more else Group(drawn)
+
+
 def _end(output: Sequence[str], lines: int, console: Console) -> Text:
     """The last lines of `output`, as wide as the panel: a long line counts as what it takes."""
     text = Text("\n").join(Text.from_ansi(line) for line in output[-lines:])

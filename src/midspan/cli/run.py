@@ -121,7 +121,7 @@ def _live_view(output: Path) -> LiveView:
 
 
 def _tell(watch: Watch, trace_template: str | None) -> None:
-    for text in summary(watch.board.rows.values(), trace_template):
+    for text in summary(watch.board.rows.values(), trace_template, watch.board.forgotten):
         tell(text)
     if watch.output is not None:
         tell(f"the output is in {watch.output}")

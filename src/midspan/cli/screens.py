@@ -99,11 +99,10 @@ class LiveView(Quiet):
 
     def close(self) -> None:
         """Gives the screen back, and leaves the last table on it."""
-        from midspan.cli.live import table
+        from midspan.cli.live import last_view
 
         self._live.stop()
-        rows, width = self._board.rows.values(), self._console.size.width
-        self._console.print(table(rows, datetime.now(UTC), width))
+        self._console.print(last_view(list(self._board.rows.values()), datetime.now(UTC), self._console))
 
     def _drawn(self) -> Group:
         from midspan.cli.live import view

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import socket
 from collections.abc import Sequence
 from types import FrameType
+
+import msgspec
 
 from midspan import settings
 from midspan.cli.task_modules import load
@@ -27,9 +28,9 @@ def main(arguments: Sequence[str]) -> int:
     """Serves until SIGINT or SIGTERM; returns the exit status. Raises WrongUseError."""
     options = _parser().parse_args(arguments)
     chosen = _settings(options.host, options.port, options.token)
-    configure_exporters()
     for module in options.tasks:
         load(module)
+    configure_exporters()
     end = _End()
     try:
         _start(chosen, options.port is not None)
@@ -71,7 +72,7 @@ def _settings(host: str | None, port: int | None, token: str | None) -> Settings
     address = Address(set_so.host if host is None else host, set_so.port if port is None else port)
     if not 0 <= address.port <= 65535:
         raise WrongUseError(f"serve: --port {address.port} is not a port: accepted is 0 to 65535")
-    chosen = dataclasses.replace(known, server=address, token=token or known.token)
+    chosen = msgspec.structs.replace(known, server=address, token=token or known.token)
     if not is_loopback(address.host) and not (chosen.token or chosen.token_file):
         raise WrongUseError(
             f"serve: --host {address.host} is not a loopback address, and needs a token: set MIDSPAN_TOKEN"
@@ -82,13 +83,12 @@ def _settings(host: str | None, port: int | None, token: str | None) -> Settings
 def _start(chosen: Settings, is_exact: bool) -> None:
     """Switch everything on. A port that was asked for is taken literally, the default one may be another."""
     address = chosen.server or DEFAULT
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        if is_exact:
-            family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-            socket.create_server((address.host, address.port), family=family).close()
+        socket.create_server((address.host, address.port if is_exact else 0), family=family).close()
         wiring.switch_on(chosen)
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or error
+        said = str(getattr(error, "strerror", None) or error).partition(" (while ")[0]
         raise WrongUseError(f"serve: {address} cannot be served: {said}") from None
 
 

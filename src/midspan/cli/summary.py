@@ -6,25 +6,40 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from midspan.cli import figures
+from midspan.cli.board import Forgotten
 from midspan.cli.lines import error_text
 from midspan.cli.row import ENDED, Row
 from midspan.server.links import trace_url
 
+_BADLY = ("failed", "lost")
+MAX_FAILURES = 50
 
-def summary(rows: Collection[Row], trace_template: str | None = None) -> Iterator[str]:
-    """Yields lines: counts by status, the slowest, and each that failed with its error, and where its trace is."""
-    if not rows:
+
+def summary(
+    rows: Collection[Row], trace_template: str | None = None, forgotten: Forgotten | None = None
+) -> Iterator[str]:
+    """Yields lines: counts by status, the slowest, and up to 50 that failed, with error and address of the trace."""
+    forgotten = forgotten or Forgotten()
+    counts = forgotten.counts + Counter(row.status for row in rows)
+    if not counts:
         yield "no operations were seen"
         return
-    yield f"{plural(len(rows))}: {_counts(rows)}"
-    slowest = max(rows, key=lambda row: row.elapsed_seconds)
-    yield f"slowest: {_told(slowest)}"
-    for row in rows:
-        if row.status in ("failed", "lost"):
-            yield f"{row.status}: {row.title} after {figures.duration(row.elapsed_seconds)}: {error_text(row)}"
-            url = trace_url(trace_template, row)
-            if url is not None:
-                yield f"  trace: {url}"
+    yield f"{plural(counts.total())}: {_told_counts(counts)}"
+    candidates = [*rows] if forgotten.slowest is None else [forgotten.slowest, *rows]
+    yield f"slowest: {_told(max(candidates, key=lambda row: row.elapsed_seconds))}"
+    failures = [row for row in rows if row.status in _BADLY][:MAX_FAILURES]
+    for row in failures:
+        yield from _told_failure(row, trace_template)
+    more = sum(counts[status] for status in _BADLY) - len(failures)
+    if more:
+        yield f"and {more} more that failed or were lost"
+
+
+def _told_failure(row: Row, trace_template: str | None) -> Iterator[str]:
+    yield f"{row.status}: {row.title} after {figures.duration(row.elapsed_seconds)}: {error_text(row)}"
+    url = trace_url(trace_template, row)
+    if url is not None:
+        yield f"  trace: {url}"
 
 
 def plural(count: int) -> str:
@@ -32,10 +47,9 @@ def plural(count: int) -> str:
     return "1 operation" if count == 1 else f"{count} operations"
 
 
-def _counts(rows: Collection[Row]) -> str:
-    counted = Counter(row.status for row in rows)
-    order = [*ENDED, *sorted(set(counted) - set(ENDED))]
-    return ", ".join(f"{counted[status]} {status}" for status in order if counted[status])
+def _told_counts(counts: Counter[str]) -> str:
+    order = [*ENDED, *sorted(set(counts) - set(ENDED))]
+    return ", ".join(f"{counts[status]} {status}" for status in order if counts[status])
 
 
 def _told(row: Row) -> str:

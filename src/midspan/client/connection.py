@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import os
 import socket
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -119,23 +118,13 @@ class EventStream:
         """Leave, and let go of the connection."""
         self.leave()
         self._connection.close()
+        self._answer.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        self._answer.close()
-
-
-async def events(stream: EventStream) -> AsyncGenerator[ServerEvent]:
-    """The same events without blocking the event loop; leaving closes the stream."""
-    found = iter(stream)
-    try:
-        while (event := await asyncio.to_thread(next, found, None)) is not None:
-            yield event
-    finally:
-        stream.close()
 
 
 def parse_events(lines: Iterator[bytes]) -> Iterator[ServerEvent]:

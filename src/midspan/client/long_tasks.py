@@ -7,12 +7,12 @@ import inspect
 import itertools
 import json
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
 from time import monotonic
 from typing import Any, cast
 from urllib.parse import quote
 
-from midspan.client.connection import Answer, Api, events, parse_events
+from midspan.client.connection import Answer, Api, parse_events
+from midspan.client.following import Following
 
 Row = dict[str, Any]
 OnProgress = Callable[[Row], object]
@@ -47,18 +47,15 @@ async def stream_progress(
     """Follow an operation to its end, each progress given to `callback`; its last progress with `final_status`.
 
     With one argument that is the operation's id, and the server the default one (ruling C18). A refusal, a failure and
-    a stream that ends early are `{"status": "error", "error": …}`. Raises OSError where nobody answers.
+    a stream that ends without any progress are `{"status": "error", "error": …}`; one that breaks off later gives its
+    last progress, without `final_status`. Raises OSError where nobody answers.
     """
     where, what = (None, base_url) if operation_id is None else (base_url, operation_id)
-    api = Api(where, token=token)
-    path = f"/progress/{quote(what, safe='')}/stream"
-    stream = await asyncio.to_thread(api.stream, path)
-    if stream.status != 200:
-        stream.close()
-        return _failed(f"HTTP {stream.status}")
     last = Row()
-    async with aclosing(events(stream)) as found:
-        async for event in found:
+    async with Following(Api(where, token=token), f"/progress/{quote(what, safe='')}/stream") as stream:
+        if stream.status != 200:
+            return _failed(f"HTTP {stream.status}")
+        async for event in stream:
             data = _row(event.data)
             if data is None:
                 continue  # as the seed's own client does

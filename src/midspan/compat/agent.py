@@ -18,6 +18,9 @@ from midspan.tracking.parameters import ArgumentError
 from midspan.tracking.stream import ProgressStream
 
 DEFAULT_MODEL = "gpt-4o-mini"
+MAX_WAITING = 100
+LOOK_SECONDS = 0.1
+"""How often a thread that waits for room sees whether anybody is there."""
 
 Message = dict[str, Any]
 OnProgress = Callable[[ProgressEvent], object]
@@ -72,16 +75,18 @@ class Agent:
     async def arun_stream(self, prompt: str) -> AsyncIterator[ProgressEvent]:
         """The tools' events, then one of type `result` whose `data` is the answer (seed S4-07).
 
-        The client and the tools run in a worker thread. Raises as `run` does; leaving the loop early stops the run
-        at its next event.
+        The client and the tools run in a worker thread, which waits where 100 events have not been taken yet. Raises as
+        `run` does; leaving the loop early stops the run at its next event.
         """
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[ProgressEvent | None] = asyncio.Queue()
-        left = threading.Event()
+        left, room = threading.Event(), threading.Semaphore(MAX_WAITING)
 
         def pump() -> None:
             try:
                 for event in self._events(prompt):
+                    while not room.acquire(timeout=LOOK_SECONDS) and not left.is_set():
+                        pass
                     if left.is_set():
                         return
                     loop.call_soon_threadsafe(events.put_nowait, event)
@@ -91,6 +96,7 @@ class Agent:
         worker = asyncio.create_task(asyncio.to_thread(pump))
         try:
             while (event := await events.get()) is not None:
+                room.release()
                 yield event
             await worker
         finally:

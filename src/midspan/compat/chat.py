@@ -17,6 +17,8 @@ from midspan.tracking.tracker import ProgressTracker as Tracker
 Event = dict[str, Any]
 SseCallback = Callable[[Event], object]
 
+MAX_DELIVERIES = 1000
+
 
 async def create_progress_aware_task(
     task_id: str | None = None,
@@ -35,7 +37,10 @@ async def create_progress_aware_task(
 
 
 class ProgressTracker:
-    """Writes one operation in the words of seed S2. What it returns may be awaited, and need not be (ruling C3)."""
+    """Writes one operation in the words of seed S2. What it returns may be awaited, and need not be (ruling C3).
+
+    An asynchronous callback that is slow has 1,000 events before it at most; `dropped` counts those left out since.
+    """
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class ProgressTracker:
             self.tracker = Tracker.of(registry, running)
         self._callback = sse_callback
         self._raised = False
+        self.dropped = 0
         self._deliveries: set[asyncio.Task[None]] = set()
 
     @property
@@ -84,6 +90,9 @@ class ProgressTracker:
     def _tell(self) -> Told:
         if self._callback is None:
             return Told(None)
+        if len(self._deliveries) >= MAX_DELIVERIES:
+            self.dropped += 1
+            return Told(None)
         try:
             said = self._callback(enhanced_progress(self.tracker.get_progress_details()))
             return Told(self._delivery(said) if inspect.isawaitable(said) else None)
@@ -93,7 +102,13 @@ class ProgressTracker:
 
     def _delivery(self, said: Awaitable[object]) -> asyncio.Task[None]:
         """Begun at once, so that updates arrive in their order whether or not somebody awaits them."""
-        delivery = asyncio.ensure_future(self._deliver(said))
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            if inspect.iscoroutine(said):
+                said.close()  # else Python would say that nobody has awaited it
+            raise
+        delivery = loop.create_task(self._deliver(said))
         self._deliveries.add(delivery)
         delivery.add_done_callback(self._deliveries.discard)
         return delivery

@@ -15,15 +15,20 @@ from midspan.core.state import SAMPLE_LIMIT, State
 WINDOW_SECONDS = 30.0
 SAMPLE_SPACING = 1.0
 SLOWEST = 1e-9
+MAX_LEVELS = 32
+"""Of operations below one another that are looked at: a chain of thousands is asked about once a second."""
 SETTLED_SECONDS = 0.5
 """Before that a rate says more about the first chunk than about the rest."""
 
 Progress = tuple[float | None, str | None]
 
 
-def progress(state: State) -> Progress:
-    """(fraction, source), best source first; (None, None) when nothing is known. It never falls by default."""
-    value, source = _raw_progress(state)
+def progress(state: State, levels: int = MAX_LEVELS) -> Progress:
+    """(fraction, source), best source first; (None, None) when nothing is known. It never falls by default.
+
+    `levels`: so far down operations below are asked anew; of those further down, what was known last counts.
+    """
+    value, source = _raw_progress(state, levels)
     if value is None:
         return (state.floor, "reported") if state.floor else (None, None)
     if state.allow_regress or value >= state.floor:
@@ -31,7 +36,7 @@ def progress(state: State) -> Progress:
     return state.floor, source
 
 
-def _raw_progress(state: State) -> Progress:
+def _raw_progress(state: State, levels: int) -> Progress:
     if state.reported is not None:
         return state.reported, "reported"
     if state.total:
@@ -39,7 +44,7 @@ def _raw_progress(state: State) -> Progress:
     if state.total_steps and state.step is not None:
         return min(1.0, state.step / state.total_steps), "counts"
     if state.expected_children:
-        return children_progress(state), "children"
+        return (_children_progress(state, levels - 1) if levels else state.floor), "children"
     if state.plan and state.stage in state.plan:
         return _plan_progress(state, *state.plan[state.stage]), "stages"
     if state.max_tokens and state.output_tokens is not None:
@@ -47,13 +52,13 @@ def _raw_progress(state: State) -> Progress:
     return None, None
 
 
-def children_progress(state: State) -> float:
+def _children_progress(state: State, levels: int) -> float:
     """Σ wᵢ·fᵢ / Σ wᵢ over ended, running and declared children; an ended child counts 1, an unknown one 0.
 
     One that is declared and has not started yet has the weight 1. Without a declared number there is no such progress:
     nobody knows what share of the whole the children seen so far are (docs/adr/0014).
     """
-    running = [(child.weight, progress(child)[0] or 0.0) for child in list((state.children or {}).values())]
+    running = [(child.weight, progress(child, levels)[0] or 0.0) for child in list((state.children or {}).values())]
     weight = state.children_weight + max(0, state.expected_children - state.children_started)
     done = state.children_done + sum(share * fraction for share, fraction in running)
     return min(1.0, done / weight) if weight else 0.0
@@ -106,6 +111,14 @@ def remaining(state: State, fraction: Progress, now: float) -> tuple[float | Non
     return point, Estimate(low=round(low, 3), high=round(max(left) * (1.0 + spread), 3), method=source)
 
 
+def note_first(state: State, now: float) -> None:
+    """Keep the first estimate of an operation that is a second old: how far it was off is counted at the end."""
+    if state.first_estimate is None and now - state.created_at >= 1.0:
+        seconds, guess = remaining(state, progress(state), now)
+        if seconds is not None and guess is not None:
+            state.first_estimate = (now, seconds, guess.method)
+
+
 def _rates(state: State, value: float, begun: float, now: float) -> list[float]:
     """Rates in progress per second that lead anywhere: over the whole time, and over the last 30 s."""
     window = [(at, seen) for at, seen in list(state.samples or ()) if now - at <= WINDOW_SECONDS]
@@ -117,15 +130,27 @@ def _rates(state: State, value: float, begun: float, now: float) -> list[float]:
 def stalled(state: State, now: float) -> bool:
     """True for a running operation whose last progress is older than its type's limit, in seconds.
 
-    While an operation below it works, it works too: an agent says nothing itself while it waits for its model.
+    While an operation below it works, it works too: an agent says nothing itself while it waits for its model. What is
+    nested deeper than anybody looks counts as working.
     """
-    if state.status is not Status.RUNNING or now - state.progressed_at <= state.stall_after:
+    if state.status is not Status.RUNNING or not _is_still(state, now):
         return False
-    return not any(_works(child, now) for child in list((state.children or {}).values()))
+    level = [state]
+    for _ in range(MAX_LEVELS):
+        level = [child for each in level for child in _running_below(each)]
+        if not level:
+            return True
+        if not all(_is_still(child, now) for child in level):
+            return False
+    return False
 
 
-def _works(state: State, now: float) -> bool:
-    return state.status is Status.RUNNING and not stalled(state, now)
+def _is_still(state: State, now: float) -> bool:
+    return now - state.progressed_at > state.stall_after
+
+
+def _running_below(state: State) -> list[State]:
+    return [child for child in list((state.children or {}).values()) if child.status is Status.RUNNING]
 
 
 def past_deadline(state: State, now: float) -> bool | None:

@@ -31,6 +31,7 @@ _TYPES: Final[dict[str, str]] = {
     "text_completion": OperationType.LLM_REQUEST,
     "embeddings": OperationType.EMBEDDING,
     "retrieval": OperationType.RETRIEVAL,
+    "rerank": OperationType.RETRIEVAL,
     "execute_tool": OperationType.TOOL,
     "create_agent": OperationType.AGENT,
     "invoke_agent": OperationType.AGENT,
@@ -44,6 +45,10 @@ _OPERATIONS: Final[dict[str, str]] = {
     "TOOL": "execute_tool",
     "AGENT": "invoke_agent",
     "CHAIN": "invoke_workflow",
+    "RERANKER": "rerank",
+    "PROMPT": "prompt",
+    "GUARDRAIL": "guardrail",
+    "EVALUATOR": "evaluate",
 }
 _PROVIDERS: Final = (names.GEN_AI_PROVIDER, "gen_ai.system", "llm.provider", "llm.system")
 _MODELS: Final = (

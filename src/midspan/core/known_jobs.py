@@ -18,16 +18,16 @@ Sighting = TypeVar("Sighting")
 class KnownJob(Generic[Sighting]):
     """A job that was seen: its operation, and the client that saw it last.
 
-    `limit` is after how many seconds without progress it stands still. Sightings are taken in turn, by one thread at a
-    time, without a lock around what they change.
+    `limit` is after how many seconds without progress it stands still. `is_refused` once the provider has said that it
+    knows no such job. Sightings are taken in turn, by one thread at a time, without a lock around what they change.
     """
 
-    __slots__ = ("_busy", "_client", "_lock", "_waiting", "is_open", "limit", "state")
+    __slots__ = ("_busy", "_client", "_lock", "_waiting", "is_open", "is_refused", "limit", "state")
 
     def __init__(self, state: State, limit: float) -> None:
         self.state = state
         self.limit = limit
-        self.is_open = False
+        self.is_open = self.is_refused = False
         self._client: weakref.ref[object] | None = None
         self._lock = threading.Lock()
         self._waiting: deque[Sighting] = deque()
@@ -88,6 +88,12 @@ class KnownJobs:
             if known is None and self._has_room():
                 known = self._known[provider, job_id] = job
             return known
+
+    def forget(self, provider: str, job_id: str, job: KnownJob[object]) -> None:
+        """This one is the job no more; the next sight of it opens an operation anew."""
+        with self._lock:
+            if self._known.get((provider, job_id)) is job:
+                del self._known[provider, job_id]
 
     def _has_room(self) -> bool:
         if len(self._known) < MAX_JOBS:

@@ -28,6 +28,7 @@ TOLD_FROM = 1.0
 MAX_UNSETTLED = 128
 SETTLED_AT_ONCE = 32
 """Of those, when there are too many: fewer would take longer each, and more would keep the one call waiting."""
+SETTLED_WITHIN = 1.0
 
 
 class AlreadyRunningError(ValueError):
@@ -108,9 +109,14 @@ class Registry(Telling):
 
     def _adopt_by_parent(self, state: State, parent_id: str) -> None:
         parent = self._running.get(parent_id)
-        state.root_id = parent.root_id if parent else parent_id
         if parent is None:
+            state.root_id = parent_id
             return
+        if parent is state or parent.root_id == state.operation_id:
+            # It would be below itself, and whoever follows parents would never come to an end.
+            state.root_id, state.parent_id = state.operation_id, None
+            return
+        state.root_id = parent.root_id
         state.principal = state.principal or parent.principal
         with parent.lock:
             children = parent.children = {} if parent.children is None else parent.children
@@ -180,18 +186,19 @@ class Registry(Telling):
     def settle(self, most: int | None = None) -> None:
         """Count and store what has ended: by the pulse, or by whoever reads, so that the ending call does not wait.
 
-        `most`: no more than so many, the oldest, because it is an ending call that settles.
+        `most`: no more than so many, the oldest, because it is an ending call that settles. Another thread that settles
+        is waited for a second: where a signal handler waits, that one may need a lock of the handler's own thread.
         """
-        if not self._ended:
+        if not self._ended or not self._settling.acquire(timeout=SETTLED_WITHIN):
             return
-        with self._settling:
-            # Inside of itself, in a log handler or a signal handler: what is being counted would be counted twice.
-            if not self._is_settling:
-                self._is_settling = True
-                try:
-                    self._settle_each(list(self._ended.values())[:most])
-                finally:
-                    self._is_settling = False
+        # Inside of itself, in a log handler or a signal handler: what is being counted would be counted twice.
+        is_inside, self._is_settling = self._is_settling, True
+        try:
+            if not is_inside:
+                self._settle_each(list(self._ended.values())[:most])
+        finally:
+            self._is_settling = is_inside
+            self._settling.release()
 
     def _settle_each(self, states: list[State]) -> None:
         for state in states:
@@ -265,7 +272,7 @@ class Registry(Telling):
         is_changed = state.sequence != state.published
         if is_changed:
             state.published = state.sequence
-            _first_estimate(state, now)
+            estimate.note_first(state, now)
         self._tell(self._audience.update, state)
         if is_changed and self._subscriptions:
             self._offer(state)
@@ -315,7 +322,7 @@ class Registry(Telling):
         self.reap()
         self.settle()
         now = self.clock()
-        found = [snapshot(state, now, self.owner) for state in self.running()]
+        found = [snapshot(state, now, self.owner) for state in self.uncounted()]
         seen = {operation.operation_id for operation in found}
         found += [kept for kept in self._retention.all() if kept.operation_id not in seen]
         wanted_statuses, wanted_types = _as_set(statuses), _as_set(operation_types)
@@ -375,13 +382,6 @@ def _forked() -> None:
 
 
 os.register_at_fork(after_in_child=_forked)
-
-
-def _first_estimate(state: State, now: float) -> None:
-    if state.first_estimate is None and now - state.created_at >= 1.0:
-        seconds, guess = estimate.remaining(state, estimate.progress(state), now)
-        if seconds is not None and guess is not None:
-            state.first_estimate = (now, seconds, guess.method)
 
 
 def _as_set(values: Iterable[str] | None) -> frozenset[str] | None:

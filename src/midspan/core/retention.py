@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from midspan.core.operation import Operation
 from midspan.core.wire import Head, pack, unpack, unpack_head
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How long (seconds), how many and how large (bytes) ended operations are kept, and how many may run."""
 
     seconds: float = 3600.0

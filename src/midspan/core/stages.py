@@ -29,12 +29,6 @@ PROMPT_PLAN: dict[str, tuple[float, float]] = {
 STANDARD_STAGES = frozenset(str(stage) for stage in Stage)
 
 
-def stage_start(plan: dict[str, tuple[float, float]], stage: str) -> float | None:
-    """The progress at which `stage` begins, or None for a stage outside the plan."""
-    share = plan.get(stage)
-    return None if share is None else share[0]
-
-
 def metric_stage(stage: str | None) -> str:
     """The stage as a metric label: a standard one by its name, any other as `custom`, none as `none`."""
     if stage is None:

@@ -61,6 +61,7 @@ class State:
         "bytes",
         "counts",
         "created_at",
+        "dropped",
         "ended_at",
         "epoch",
         "error",
@@ -162,7 +163,8 @@ class State:
         self.name = name
         self.parent_id: str | None = None
         self.root_id: str | None = None
-        self.epoch = int(now * 1e9)
+        # Microseconds: beyond 2**53 a browser would lose the last digits.
+        self.epoch = int(now * 1e6)
         self.created_at = self.updated_at = self.progressed_at = self.stage_since = now
         self.started_at: float | None = None
         self.ended_at: float | None = None

@@ -6,8 +6,9 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
+
+from msgspec import Struct, field
 
 from midspan.core import estimate
 from midspan.core.operation import Status
@@ -141,8 +142,7 @@ class Series:
         return self._stages.suppressed
 
 
-@dataclass(slots=True)
-class Running:
+class Running(Struct):
     """What one label set's running operations add up to at one instant."""
 
     active: Counter[str] = field(default_factory=Counter[str])

@@ -1,6 +1,6 @@
 """A reader's view of changes: the newest state of each changed operation, never an unbounded queue.
 
-A slow reader skips what lies between, and never misses an ending.
+A slow reader skips what lies between, and misses no ending while fewer than 10,000 operations wait to be read.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from midspan.core.operation import Operation
 from midspan.core.snapshot import snapshot
 from midspan.core.state import State
 
+MAX_PENDING = 10_000
+
 
 class Subscription:
     """Iterate it, or take batches with `wait` and `wait_async`; close it, or leave its `with` block, when done.
 
-    `matches` chooses operations; `eager` asks for every update at once instead of at the pulse's rate.
+    `matches` chooses operations; `eager` asks for every update at once instead of at the pulse's rate. `dropped` counts
+    changes that nobody has read in time: of more than 10,000 operations that wait, the oldest makes room.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class Subscription:
     ) -> None:
         self.eager = eager
         self.closed = False
+        self.dropped = 0
         self._clock = clock
         self._close = close
         self._matches = matches
@@ -50,6 +54,9 @@ class Subscription:
             return
         with self._lock:
             self._pending[state.operation_id] = state
+            if len(self._pending) > MAX_PENDING:
+                del self._pending[next(iter(self._pending))]
+                self.dropped += 1
         self._wake()
 
     def _wake(self) -> None:

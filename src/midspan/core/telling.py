@@ -47,6 +47,8 @@ class Telling:
         self._processors: tuple[Processor, ...] = ()
         self._audience = Audience()
         self._subscriptions: tuple[Subscription, ...] = ()
+        self.on_watched: Callable[[], object] | None = None
+        """Told that the first reader has come: the pulse, which is slow while there is none."""
 
     def add_processor(self, processor: Processor) -> None:
         """Tell `processor` about every change from now on."""
@@ -65,16 +67,20 @@ class Telling:
     def subscribe(self, matches: Callable[[State], bool] | None = None, *, eager: bool = False) -> Subscription:
         """A new reader of changes; see `Subscription`."""
         subscription = Subscription(self.clock, self._unsubscribe, matches, eager)
-        self._set_subscriptions((*self._subscriptions, subscription))
+        with self._lock:
+            is_first = not self._subscriptions
+            self._set_subscriptions((*self._subscriptions, subscription))
+        if is_first and self.on_watched is not None:
+            self.on_watched()
         return subscription
 
     def _unsubscribe(self, subscription: Subscription) -> None:
-        self._set_subscriptions(tuple(each for each in self._subscriptions if each is not subscription))
+        with self._lock:
+            self._set_subscriptions(tuple(each for each in self._subscriptions if each is not subscription))
 
     def _set_subscriptions(self, subscriptions: tuple[Subscription, ...]) -> None:
-        with self._lock:
-            self._subscriptions = subscriptions
-            self.eager = any(subscription.eager for subscription in subscriptions)
+        self._subscriptions = subscriptions
+        self.eager = any(subscription.eager for subscription in subscriptions)
 
     @property
     def watched(self) -> bool:

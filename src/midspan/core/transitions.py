@@ -54,7 +54,7 @@ def update(
         _set_step(state, now, step)
     if progress is not None:
         _set_reported(state, now, progress)
-    if message is not None:
+    if message is not None and message != state.message:
         plain = len(message) <= MAX_MESSAGE and is_plain(message)
         state.message = message if plain else clean(message)
     if data:

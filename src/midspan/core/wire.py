@@ -101,7 +101,8 @@ def encode(value: object) -> bytes:
 
 def pack(operation: Operation) -> bytes:
     """The compact form for keeping: defaults left out. `unpack` gives the same operation back."""
-    return _packer.encode(operation)
+    # A copy, because msgspec's own bytes occupy the whole buffer that they have grown in, half as much again.
+    return bytes(memoryview(_packer.encode(operation)))
 
 
 def unpack(kept: bytes) -> Operation:

@@ -52,6 +52,12 @@ def _now(queries: Queries) -> tuple[Panel, ...]:
             _suppressed(queries, RANGE),
             ORANGE,
         ),
+        *_scrapes(queries),
+    )
+
+
+def _scrapes(queries: Queries) -> tuple[Panel, ...]:
+    return (
         stat(
             "Slowest scrape",
             "The longest time that a scrape of midspan has taken.",

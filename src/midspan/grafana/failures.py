@@ -64,8 +64,6 @@ def build(options: Options) -> Dashboard:
 
 def _now(queries: Queries, options: Options) -> tuple[Panel, ...]:
     left = f"clamp_min(1 - ({queries.failure_ratio(RANGE)}) / {options.budget:g}, -1)"
-    failed, ended = "midspan_operation_failures_total", "midspan_operation_ended_total"
-    lost = queries.grown(ended, RANGE, (), f'{STATUS}="lost"')
     restarts = f"changes({queries.process('process_start_time_seconds')}[{RANGE}])"
     return (
         _ranged(
@@ -78,6 +76,22 @@ def _now(queries: Queries, options: Options) -> tuple[Panel, ...]:
             below=RED,
         ).sized(4),
         failures(queries, options).sized(4),
+        *_counts(queries),
+        firing(queries).sized(4),
+        _ranged(
+            "Restarts",
+            "Restarts of the processes that midspan is in, in the time range.",
+            or_zero(f"sum({queries.ours(restarts)})"),
+            "short",
+            [(1, ORANGE)],
+        ).sized(4),
+    )
+
+
+def _counts(queries: Queries) -> tuple[Panel, ...]:
+    failed, ended = "midspan_operation_failures_total", "midspan_operation_ended_total"
+    lost = queries.grown(ended, RANGE, (), f'{STATUS}="lost"')
+    return (
         _ranged(
             "Failed",
             "Operations that failed in the time range.",
@@ -91,14 +105,6 @@ def _now(queries: Queries, options: Options) -> tuple[Panel, ...]:
             or_zero(f"round({lost})"),
             "short",
             [(1, RED)],
-        ).sized(4),
-        firing(queries).sized(4),
-        _ranged(
-            "Restarts",
-            "Restarts of the processes that midspan is in, in the time range.",
-            or_zero(f"sum({queries.ours(restarts)})"),
-            "short",
-            [(1, ORANGE)],
         ).sized(4),
     )
 

@@ -79,8 +79,30 @@ def _live(queries: Queries, metric: str, *, every: bool = False) -> str:
 
 
 def _now(queries: Queries) -> tuple[Panel, ...]:
-    shown = _live(queries, "last_progress_timestamp_seconds")
-    eta, deadline = _live(queries, "eta_timestamp_seconds"), _live(queries, "deadline_timestamp_seconds")
+    return (
+        *_expected(queries),
+        *_late(queries),
+        stat(
+            "Mean progress",
+            "Mean progress of all running operations whose progress is known.",
+            f"avg({queries.of('midspan_operation_progress_ratio')})",
+            "percentunit",
+            empty="unknown",
+        ),
+        over_range(
+            stat(
+                "Hidden by limits",
+                "Long operations without series of their own, because more than 200 began in an hour.",
+                or_zero(_hidden(queries)),
+                "short",
+                [(1, ORANGE)],
+            )
+        ),
+    )
+
+
+def _expected(queries: Queries) -> tuple[Panel, ...]:
+    shown, eta = _live(queries, "last_progress_timestamp_seconds"), _live(queries, "eta_timestamp_seconds")
     return (
         stat(
             "Shown below",
@@ -98,6 +120,12 @@ def _now(queries: Queries) -> tuple[Panel, ...]:
         stat(
             "Last to end", "When the last of them is expected to end.", f"max({eta}) - time()", "s", empty="no estimate"
         ),
+    )
+
+
+def _late(queries: Queries) -> tuple[Panel, ...]:
+    eta, deadline = _live(queries, "eta_timestamp_seconds"), _live(queries, "deadline_timestamp_seconds")
+    return (
         stat(
             "Will be late",
             "Operations that are expected to end after their deadline.",
@@ -118,22 +146,6 @@ def _now(queries: Queries) -> tuple[Panel, ...]:
             or_zero(total(queries.of("midspan_operation_stalled"))),
             "short",
             [(1, RED)],
-        ),
-        stat(
-            "Mean progress",
-            "Mean progress of all running operations whose progress is known.",
-            f"avg({queries.of('midspan_operation_progress_ratio')})",
-            "percentunit",
-            empty="unknown",
-        ),
-        over_range(
-            stat(
-                "Hidden by limits",
-                "Long operations without series of their own, because more than 200 began in an hour.",
-                or_zero(_hidden(queries)),
-                "short",
-                [(1, ORANGE)],
-            )
         ),
     )
 
@@ -243,7 +255,6 @@ def _progress(queries: Queries) -> tuple[Panel, ...]:
 
 def _by_operation(queries: Queries) -> tuple[Panel, ...]:
     updates = queries.of("midspan_operation_updates_total", NO_CALLS)
-    method = "midspan_estimate_method"
     return (
         timeseries(
             "Updates, by operation",
@@ -253,6 +264,13 @@ def _by_operation(queries: Queries) -> tuple[Panel, ...]:
             empty="no update yet",
         ).sized(12),
         silence(queries),
+        *_times(queries),
+    )
+
+
+def _times(queries: Queries) -> tuple[Panel, ...]:
+    method = "midspan_estimate_method"
+    return (
         logarithmic(
             timeseries(
                 "Time in each stage",

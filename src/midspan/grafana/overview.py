@@ -107,6 +107,13 @@ def _now(queries: Queries, options: Options) -> tuple[Panel, ...]:
             "s",
             empty="nothing runs",
         ),
+        *_waiting(queries),
+        firing(queries).leading_to(dashboard.to_failures()),
+    )
+
+
+def _waiting(queries: Queries) -> tuple[Panel, ...]:
+    return (
         stat(
             "Longest silence",
             "How long ago the quietest running operation has made progress. Each type has its own limit: see Silence.",
@@ -129,7 +136,6 @@ def _now(queries: Queries, options: Options) -> tuple[Panel, ...]:
             "short",
             [(1, RED)],
         ).leading_to(dashboard.to_operations()),
-        firing(queries).leading_to(dashboard.to_failures()),
     )
 
 

@@ -5,6 +5,25 @@ from __future__ import annotations
 from typing import Protocol
 
 
+class Callables(Protocol):
+    """Some callables of an SDK, by their names."""
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Those that can be patched."""
+        ...
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Those that the installed release lacks, and should have."""
+        ...
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Those that other releases have."""
+        ...
+
+
 class Examined(Protocol):
     """One provider, and whether its SDK fits."""
 
@@ -24,13 +43,13 @@ class Examined(Protocol):
         ...
 
     @property
-    def seen(self) -> int:
-        """How many of its callables can be patched."""
+    def calls(self) -> Callables:
+        """What its calls are made with."""
         ...
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """Callables that the installed release lacks, and should have."""
+    def jobs(self) -> Callables:
+        """What sees its jobs."""
         ...
 
     @property

@@ -11,19 +11,14 @@ from __future__ import annotations
 import copy
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any, Final
 
 from midspan.core import failures, names
+from midspan.runtime.exporters import SIGNALS, global_provider
 
 AT_MOST: Final = 100_000
 """Objects that are looked at, which is a tenth of a second: a provider of 300 label sets has 20,000."""
 
-_PROVIDERS: Final = (
-    ("opentelemetry.trace", "_TRACER_PROVIDER"),
-    ("opentelemetry.metrics._internal", "_METER_PROVIDER"),
-    ("opentelemetry._logs._internal", "_LOGGER_PROVIDER"),
-)
 _LOCK, _RLOCK = type(threading.Lock()), type(threading.RLock())
 _MATCHES: Final = "_instrument_view_instrument_matches"
 
@@ -34,15 +29,9 @@ _parents: list[object] = []
 def renew_exporters(*given: object) -> None:
     """Make the global providers, and those `given`, work in this child as if it had made them. Raises nothing."""
     try:
-        _Walk().through(*given, *_global_providers())
+        _Walk().through(*given, *map(global_provider, SIGNALS.values()))
     except Exception:
         failures.report("fork")
-
-
-def _global_providers() -> Iterator[object]:
-    # Asked for by its function, one that a variable names would be made before the application's own.
-    for module, name in _PROVIDERS:
-        yield getattr(sys.modules.get(module), name, None)
 
 
 class _Walk:

@@ -9,7 +9,10 @@ import atexit
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
@@ -67,6 +70,33 @@ def exit_first() -> None:
     atexit.register(_exit)
 
 
+def when_main_ends(action: Callable[[], object]) -> None:
+    """Call `action` when the main thread has ended and others go on: nobody can begin a pool of threads after that."""
+    # It ends all pools in the same way, and the last one to register is the first to be called.
+    import_module("concurrent.futures.thread")
+
+    register: Callable[..., object] | None = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        register(_if_others_go_on, action)
+
+
+def _if_others_go_on(action: Callable[[], object]) -> None:
+    others = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
+    if others:
+        _call([action])
+
+
+def stay_interrupted() -> None:
+    """Let a program that an interrupt has ended die of the signal still.
+
+    Python remembers until the end that it has to, and forgets it when any thread executes source, as dataclasses do
+    that are imported. It remembers again when source is executed that an interrupt leaves.
+    """
+    if getattr(sys, "last_type", None) is KeyboardInterrupt:
+        with suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")
+
+
 def _exit() -> None:
     _call(_at_exit)
 
@@ -101,11 +131,15 @@ def _call(callbacks: list[Callable[[], object]]) -> None:
 
 
 class FirstOperation:
-    """A processor that does something once, when the next operation starts. Many processes never have any."""
+    """A processor that does something once, when the next operation starts. Many processes never have any.
+
+    Operations that start meanwhile in other threads wait until it is done.
+    """
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._actions: list[Callable[[], object]] = []
+        self._lock = threading.RLock()
 
     def then(self, action: Callable[[], object]) -> None:
         """Call `action` as well; twice is once. Within an action: right after it."""
@@ -114,6 +148,17 @@ class FirstOperation:
         self._registry.remove_processor(self)
         self._registry.add_processor(self)
 
+    def act(self) -> None:
+        """Do it now, unless it was done."""
+        with self._lock:
+            while self._actions:
+                self._actions.pop(0)()
+        self._registry.remove_processor(self)
+
+    def forked(self) -> None:
+        """In a forked child, where another thread may have held the lock; what is still to be done is done there."""
+        self._lock = threading.RLock()
+
     def forget(self) -> None:
         """Call nothing."""
         self._registry.remove_processor(self)
@@ -121,9 +166,7 @@ class FirstOperation:
 
     def on_start(self, state: State) -> None:
         """Processor: the first operation."""
-        while self._actions:
-            self._actions.pop(0)()
-        self._registry.remove_processor(self)
+        self.act()
 
     def on_update(self, state: State) -> None:
         """Processor: nothing to do."""

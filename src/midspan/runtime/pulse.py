@@ -23,28 +23,37 @@ class Pulse:
     ) -> None:
         self._registry = registry
         self._steps = (each_beat, self._publish, after_beat)
-        self._stopped = threading.Event()
+        self._set_locks()
         self._thread: threading.Thread | None = None
+
+    def _set_locks(self) -> None:
+        # An Event has a plain lock inside, on which a signal handler would wait for its own thread.
+        self._noticed = threading.Condition(threading.RLock())
+        self._is_stopped = self._is_watched = False
 
     def start(self) -> None:
         """Begin to beat; once is enough."""
         if self._thread is None or not self._thread.is_alive():
-            self._stopped.clear()
+            self._is_stopped = False
+            self._registry.on_watched = self._hurry
             self._thread = threading.Thread(target=self._run, name="midspan-pulse", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
         """Beat a last time, and end the thread."""
-        self._stopped.set()
+        self._registry.on_watched = None
+        with self._noticed:
+            self._is_stopped = True
+            self._noticed.notify_all()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=2.0)
         self.beat()
 
     def forked(self) -> None:
-        """In a forked child there is no thread, and the parent's may have held the event's lock."""
+        """In a forked child there is no thread, and the parent's may have held the lock."""
         self._thread = None
-        self._stopped = threading.Event()
+        self._set_locks()
 
     def beat(self) -> None:
         """One beat, in the calling thread."""
@@ -58,7 +67,22 @@ class Pulse:
     def _publish(self) -> None:
         self._registry.pulse(self._registry.clock())
 
+    def _hurry(self) -> None:
+        """The first reader has come while the pulse was slow."""
+        with self._noticed:
+            self._is_watched = True
+            self._noticed.notify_all()
+
     def _run(self) -> None:
-        stopped = self._stopped
-        while not stopped.wait(WATCHED_SECONDS if self._registry.watched else IDLE_SECONDS):
+        while self._rest():
             self.beat()
+
+    def _rest(self) -> bool:
+        """Until the next beat: a tenth of a second from the first reader on. False when there is none any more."""
+        with self._noticed:
+            if not self._registry.watched:
+                self._noticed.wait_for(lambda: self._is_stopped or self._is_watched, IDLE_SECONDS)
+            if self._is_watched or self._registry.watched:
+                self._noticed.wait_for(lambda: self._is_stopped, WATCHED_SECONDS)
+            self._is_watched = False
+            return not self._is_stopped

@@ -62,6 +62,11 @@ class Recording:
         if self._queue is not None:
             self._queue.flush()
 
+    def look(self) -> None:
+        """See whether anybody wants the events by now: an application may set up its telemetry at any time."""
+        if self._queue is not None:
+            self._queue.look()
+
     def forked(self) -> None:
         """In a forked child: what waits is the parent's."""
         if self._queue is not None:

@@ -32,16 +32,28 @@ class Serving:
         """Where the API listens."""
         return None if self.server is None else self.server.url
 
+    @property
+    def is_importing(self) -> bool:
+        """True while a server's thread still imports what it needs."""
+        return any(server.is_importing for server in self._running())
+
     def start(self) -> None:
         """Serve what the settings ask for, unless another process of the same run serves already.
 
-        Raises ValueError for an unsafe address.
+        An address that is not this machine's is told in one line. Raises ValueError for an unsafe address.
         """
         if self.settings.server is None and self.settings.metrics is None:
             return
         if process.serving_process() is not None:
             self._first_operation.then(_say_who_serves)
             return
+        try:
+            self._start()
+        except OSError as error:
+            told = self.settings.server if self.server is None and self.settings.server else self.settings.metrics
+            failures.logger.error("midspan: %s cannot be served: %s", told, error.strerror or error)
+
+    def _start(self) -> None:
         if self.server is None:
             self.server = _listen(self.app, self.settings.server, token=self.token())
         if self.metrics_server is None:

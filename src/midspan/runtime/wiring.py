@@ -6,17 +6,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from midspan import settings as settings_module
 from midspan.core import failures
 from midspan.core.retention import Limits
-from midspan.runtime import process
-from midspan.runtime.exporters import configure_exporters
+from midspan.runtime import exporters, process
 from midspan.runtime.forked_exporters import renew_exporters
 from midspan.runtime.pulse import Pulse
 from midspan.runtime.recording import Recording, wanted_content
@@ -48,12 +48,29 @@ class Runtime:
         self.metering = Metering(registry)
         self.recording = Recording(registry)
         self.pulse = Pulse(registry, self._beat, self.recording.flush)
+        self.exporting = process.FirstOperation(registry)
         self.first_operation = process.FirstOperation(registry)
         self.serving = Serving(registry, self.first_operation)
         self.feed: Feed | None = None
         self.patched = False
 
     # --- switching on -------------------------------------------------------------------------
+
+    def export(self) -> None:
+        """Exporters as the environment says, made as late as can be: a provider of the application's goes first."""
+        # What an exporter needs in a forked child has to be done before its own threads begin there.
+        process.see_forks()
+        if exporters.are_chosen():
+            exporters.preload()
+            self.exporting.then(self._make_exporters)
+            exporters.at_first_span(self.exporting.act)
+            process.when_main_ends(self.exporting.act)
+
+    def _make_exporters(self) -> None:
+        exporters.configure_exporters()
+        # Not left to the pulse: a process may be over before its next beat.
+        self.metering.look()
+        self.recording.look()
 
     def configure(self, settings: Settings) -> None:
         """Take the settings over; they hold for operations to come."""
@@ -92,6 +109,7 @@ class Runtime:
         steady_clock.correct()
         self.mirror.look()
         self.metering.look()
+        self.recording.look()
 
     def patch(self) -> None:
         """Hooks on the providers' own modules, applied when (and if) the app imports them."""
@@ -136,7 +154,10 @@ class Runtime:
         """The process ends."""
         try:
             process.end_running(self.registry)
+            imports = self.serving.is_importing
             self.stop()
+            if imports:
+                process.stay_interrupted()
         except Exception:
             failures.report("exit")
 
@@ -159,6 +180,8 @@ class Runtime:
         self.metering.forked()
         self.recording.forked()
         self.pulse.forked()
+        self.exporting.forked()
+        self.first_operation.forked()
         self.first_operation.forget()
         self.first_operation.then(self._awake)
 
@@ -209,7 +232,7 @@ def instrument(
     if providers is not None:
         parsed["providers"] = tuple(providers)
     settings = settings_module.load()
-    switch_on(dataclasses.replace(settings, **parsed), tracer_provider, meter_provider)  # pyright: ignore[reportArgumentType]
+    switch_on(msgspec.structs.replace(settings, **parsed), tracer_provider, meter_provider)  # pyright: ignore[reportArgumentType]
 
 
 def check(settings: Settings) -> None:
@@ -305,12 +328,6 @@ def watch_job_by_name(provider: str, job_id: str, kind: str | None) -> JobSnapsh
     return watching.watch_by_name(provider, job_id, kind)
 
 
-def ensure_pulse() -> None:
-    """For readers of changes where nothing was instrumented."""
-    with _lock:
-        runtime().live()
-
-
 def asgi() -> Starlette:
     """The API as an ASGI app, to mount into one of yours. It has no lifespan of its own to run."""
     alive = runtime()
@@ -341,9 +358,8 @@ def boot() -> None:
     try:
         settings = settings_module.load()
         if settings.enabled:
-            # What an exporter needs in a forked child has to be done before its own threads begin there.
-            process.see_forks()
-            configure_exporters()
+            # Before the recorder of spans: it needs the provider for the first of them.
+            runtime().export()
             switch_on(settings)
             runtime().send_feed()
     except Exception as error:
@@ -361,7 +377,7 @@ def pre_instrument() -> None:
 
 
 def _disabled_by_opentelemetry() -> bool:
-    listed = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").replace(" ", "").split(",")
+    listed = os.environ.get(settings_module.DISABLED_INSTRUMENTATIONS, "").replace(" ", "").split(",")
     return bool({"*", "midspan"} & set(listed))
 
 

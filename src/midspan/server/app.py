@@ -23,7 +23,7 @@ from midspan.server.links import linked
 from midspan.server.mcp.mount import mcp_routes
 from midspan.server.page_routes import page_routes
 from midspan.server.probes import Metrics, always, probe_routes
-from midspan.server.problem import Problem, on_http_error, on_problem
+from midspan.server.problem import Problem, on_http_error, on_problem, unknown_path
 from midspan.server.rows import Rows
 from midspan.server.session import session_routes
 from midspan.server.streams import stream_routes
@@ -66,14 +66,14 @@ def create_app(
     ]
     hosts = Middleware(HostCheck, allowed_hosts)
     layers = [Middleware(UrlLimit), hosts, Middleware(TokenCheck, gate), Middleware(BodyLimit)]
-    app = _assemble(routes, layers, _lifespan(hub))
+    app = _assemble(routes, layers, "GET /v1/openapi.json lists the paths of the API", _lifespan(hub))
     app.state.hub = hub
     return app
 
 
 def create_metrics_app(metrics: Metrics, *, ready: Callable[[], bool] = always) -> Starlette:
     """Only `/metrics`, `/healthz` and `/readyz`, for whoever asks: without Host check and token."""
-    return _assemble(probe_routes(metrics, ready), [Middleware(UrlLimit)])
+    return _assemble(probe_routes(metrics, ready), [Middleware(UrlLimit)], "there are /metrics, /healthz and /readyz")
 
 
 def close_streams(app: object) -> None:
@@ -96,7 +96,7 @@ def _lifespan(hub: Hub) -> Lifespan[Starlette]:
 
 
 def _assemble(
-    routes: Sequence[BaseRoute], layers: list[Middleware], lifespan: Lifespan[Starlette] | None = None
+    routes: Sequence[BaseRoute], layers: list[Middleware], hint: str, lifespan: Lifespan[Starlette] | None = None
 ) -> Starlette:
     app = Starlette(
         routes=routes,
@@ -106,4 +106,5 @@ def _assemble(
     )
     # A redirect would name the Host of the request; a path with one slash too many is simply unknown.
     app.router.redirect_slashes = False
+    app.router.default = unknown_path(hint)
     return app

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from midspan.server.page_routes import is_page
-from midspan.server.problem import Problem
+from midspan.server.problem import Problem, route_of
 from midspan.server.tickets import ACCESS, Tickets
 from midspan.server.tokens import Access, Tokens
 
@@ -25,6 +25,13 @@ LATE = frozenset({"/v1/ws"})
 COOKIE = "midspan_token"
 CSRF_HEADER = "x-midspan-csrf"
 SECRETS = ("token", "ticket")
+WRONG = {
+    "bearer": "the token is not known here",
+    "cookie": f"the token in the cookie {COOKIE} is not known here any more: POST /v1/session sets a new one",
+    "token": "the token in the query is not known here",
+    "ticket": "the ticket is unknown here, was used, is over 60 seconds old, or is for another path: POST /v1/tickets",
+}
+"""What is wrong with a credential that gives no access, by how it came."""
 MAX_FAILURES = 30
 FAILURE_SECONDS = 60.0
 MAX_ADDRESSES = 1024
@@ -82,7 +89,7 @@ class Gate:
         access = self._access(credential, route_of(scope))
         if access is None:
             self._failures.note(address)
-            raise unauthorized()
+            raise unauthorized(WRONG[credential.carrier])
         return access
 
     def _access(self, credential: Credential, route: str) -> Access | None:
@@ -138,12 +145,6 @@ def _check_access(access: Access, credential: Credential, scope: Scope, route: s
         raise Problem(403, "csrf-header-needed", "with a cookie, a change needs the header X-Midspan-CSRF: 1")
 
 
-def route_of(scope: Scope) -> str:
-    """The path below the prefix that the app is mounted under."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
-
-
 def client_address(scope: Scope) -> str:
     """The address of the other end, or nothing where there is none to tell."""
     client = scope.get("client")
@@ -189,11 +190,11 @@ def _is_stream(scope: Scope, route: str, headers: Headers) -> bool:
     return asks and scope["method"] in READING
 
 
-def unauthorized() -> Problem:
-    """The problem (401) of a request without a known token."""
-    headers = {"www-authenticate": 'Bearer realm="midspan"'}
-    detail = "a known token is needed: Authorization: Bearer TOKEN"
-    return Problem(401, "token-needed", detail, headers=headers)
+def unauthorized(wrong: str | None = None) -> Problem:
+    """The problem (401) of a request without a token, or with a `wrong` one."""
+    error = "" if wrong is None else ', error="invalid_token"'
+    detail = wrong or "a token is needed: Authorization: Bearer TOKEN; only streams and WebSockets take ?token=TOKEN"
+    return Problem(401, "token-needed", detail, headers={"www-authenticate": f'Bearer realm="midspan"{error}'})
 
 
 def _too_many_failures(wait: int) -> Problem:

@@ -32,15 +32,23 @@ async def read_body(request: Request, wanted: type[T], *, optional: bool = False
     except msgspec.ValidationError as error:
         raise invalid(_field(str(error)), _AT.sub("", str(error))) from None
     except (ValueError, RecursionError) as error:
-        raise Problem(400, "malformed-json", f"the body is no JSON: {error}") from None
+        raise Problem(400, "malformed-json", f"the body is no JSON: {error if raw else 'it is empty'}") from None
 
 
 def _decoded(raw: bytes, wanted: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=wanted)
-    except msgspec.ValidationError:
+    except msgspec.ValidationError as error:
         # To JSON, and to who writes it from a language with one type of numbers, 5.0 is a whole number.
-        return msgspec.convert(_whole(msgspec.json.decode(raw)), wanted)
+        return msgspec.convert(_whole(_plain(raw, error)), wanted)
+
+
+def _plain(raw: bytes, error: msgspec.ValidationError) -> Any:
+    """As plain values. Raises `error`, which says where it is, for a number that is too large for them."""
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.ValidationError:
+        raise error from None
 
 
 def _whole(value: Any) -> Any:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from midspan.core import failures
 from midspan.server.addresses import Address, is_loopback, listen
@@ -54,10 +54,15 @@ class EmbeddedServer:
         self._thread: threading.Thread | None = None
         self._server: uvicorn.Server | None = None
         self._app: ASGIApp | None = None
-        self._stuck: set[asyncio.Transport] = set()
+        self._stuck: dict[asyncio.Transport, object] = {}
         self._stopping = False
         self._silence = ExitStack()
         self._imported = threading.Event()
+
+    @property
+    def is_importing(self) -> bool:
+        """True until the thread has imported what it needs."""
+        return self._thread is not None and not self._imported.is_set()
 
     @property
     def url(self) -> str:
@@ -110,17 +115,17 @@ class EmbeddedServer:
         self._drop_stuck()
 
     def _drop_stuck(self) -> None:
-        """Connections that were closed 30 seconds ago, and whose other end takes nothing: they would stay for ever."""
+        """Connections on which nothing has happened for 30 seconds that could end them: they would stay for ever."""
         connections = list(self._server.server_state.connections) if self._server is not None else []
-        transports = {getattr(connection, "transport", None) for connection in connections}
-        closing = {each for each in transports if each is not None and each.is_closing()}
-        for transport in closing & self._stuck:
-            transport.abort()
-        self._stuck = closing
+        stuck = dict(filter(None, map(_stuck, connections)))
+        for transport, request in stuck.items():
+            if transport in self._stuck and self._stuck[transport] is request:
+                transport.abort()
+        self._stuck = stuck
 
     def settle(self, timeout: float = SETTLE_SECONDS) -> None:
         """Wait until the thread has imported what it needs, and holds no lock of the import system any more."""
-        if self._thread not in (None, threading.current_thread()) and not self._imported.is_set():
+        if self.is_importing and self._thread is not threading.current_thread():
             self._imported.wait(timeout)
 
     def stop(self, timeout: float = 5.0) -> None:
@@ -151,6 +156,19 @@ class EmbeddedServer:
             _close_only(getattr(connection, "transport", None))
         # A thread to come may get the ident of the one that was silenced.
         self._silence.close()
+
+
+def _stuck(connection: object) -> tuple[asyncio.Transport, object] | None:
+    """A connection that was closed, and whose other end takes nothing; or one that has sent no whole request yet.
+
+    With it the last request that it has sent, if any. uvicorn itself sees to those that wait between two requests.
+    """
+    transport: asyncio.Transport | None = getattr(connection, "transport", None)
+    request: Any = getattr(connection, "cycle", ...)
+    if transport is None:
+        return None
+    is_idle = request is None or getattr(request, "response_complete", False)
+    return (transport, request) if is_idle or transport.is_closing() else None
 
 
 def _close_only(transport: asyncio.Transport | None) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MethodType
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from starlette.routing import Route
 from midspan.server.parameters import Parameter
 from midspan.server.query import allow_only
 
-Call = Callable[[Request], Response | Awaitable[Response]]
+Call = Callable[..., Response | Awaitable[Response]]
 JSON = "application/json"
 
 
@@ -32,8 +33,9 @@ class Answer:
 class Endpoint:
     """A method of a path. `problems` are the statuses with which it may refuse, beside those that every path has.
 
-    `call` may be a coroutine function; another one runs in a thread, so that it never stops the event loop of an
-    application that this is mounted in. None: the route is made elsewhere.
+    `call` takes the request; in a table it is a method, which `bound` gives its object. It may be a coroutine function;
+    another one runs in a thread, so that it never stops the event loop of an application that this is mounted in. None:
+    the route is made elsewhere.
     """
 
     method: str
@@ -53,6 +55,11 @@ class Endpoint:
         if inspect.iscoroutinefunction(self.call):
             return await self.call(request)
         return await run_in_threadpool(self.call, request)  # pyright: ignore[reportReturnType] - no coroutine
+
+
+def bound(table: Iterable[Endpoint], to: object) -> list[Endpoint]:
+    """The rows of a table with the methods of one object."""
+    return [replace(row, call=MethodType(row.call, to)) for row in table if row.call is not None]
 
 
 def routes_of(endpoints: Iterable[Endpoint]) -> list[Route]:

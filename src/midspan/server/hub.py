@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from midspan.core import failures
 from midspan.core.operation import Operation
@@ -98,7 +98,7 @@ class Hub:
         self.closed = True
         for pump in list(self._pumps.values()):
             if not pump.loop.is_closed():
-                pump.loop.call_soon_threadsafe(pump.shut)
+                pump.loop.call_soon_threadsafe(pump.finish)
 
     def reopen(self) -> None:
         """Take readers again: the app has a new life."""
@@ -148,18 +148,26 @@ class _Pump:
         self._ended(self)
         self._task.cancel()
 
+    def finish(self) -> None:
+        """The hub is closed: what has changed until now is handed out, an ending too, and then every reader ends."""
+        try:
+            self._hand_out_all(self.changes.take())
+        except Exception:
+            failures.report("hub")
+        finally:
+            self.shut()
+
     def shut(self) -> None:
-        """The hub is closed, or the task has failed: every reader ends."""
+        """Nothing more will come: every reader ends."""
         for reader in list(self.readers):
             reader.shut()
 
     async def _run(self) -> None:
         try:
             while not self.changes.closed:
-                for operation in await self.changes.wait_async(CHECK_SECONDS):
-                    self._hand_out(operation)
+                self._hand_out_all(await self.changes.wait_async(CHECK_SECONDS))
                 if server_is_leaving():
-                    self.shut()
+                    self.finish()
                 await asyncio.sleep(GAP_SECONDS)
         except Exception:
             failures.report("hub")
@@ -168,8 +176,9 @@ class _Pump:
             self._ended(self)
             self.shut()
 
-    def _hand_out(self, operation: Operation) -> None:
-        readers = [*self._following.get(operation.operation_id, ()), *self._following.get(None, ())]
-        for state, due in self._reading.read(operation):
-            for reader in readers:
-                reader.offer(state, due)
+    def _hand_out_all(self, operations: Iterable[Operation]) -> None:
+        for operation in operations:
+            readers = [*self._following.get(operation.operation_id, ()), *self._following.get(None, ())]
+            for state, due in self._reading.read(operation):
+                for reader in readers:
+                    reader.offer(state, due)

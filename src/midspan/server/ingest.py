@@ -209,9 +209,11 @@ def _conflict(state: State, news: Report, expected: str | None) -> list[Problem]
     return []
 
 
-def ended(operation_id: str, status: Status) -> Problem:
-    """The problem (409) with changing an operation that has ended."""
-    return Problem(409, "operation-ended", f"operation {operation_id!r} has ended: {status}", operation_status=status)
+def ended(operation_id: str, status: Status, error: ErrorInfo | None = None) -> Problem:
+    """The problem (409) with an operation that has ended, and with which error."""
+    detail = f"operation {operation_id!r} has ended: {status}"
+    members = {} if error is None else {"error": msgspec.structs.asdict(error)}
+    return Problem(409, "operation-ended", detail, operation_status=status, **members)
 
 
 def _apply(state: State, now: float, news: Report) -> int:

@@ -27,7 +27,7 @@ _SHIPPED = files("midspan.server") / "page"
 
 def page_routes() -> list[Route]:
     """`/`, and `/page/NAME` for each file beside it."""
-    names = sorted(file.name for file in _SHIPPED.iterdir() if file.is_file())
+    names = sorted(file.name for file in _SHIPPED.iterdir() if _ending(file.name) in _MEDIA)
     return [Route("/" if name == START else FOLDER + name, _sender(name)) for name in names]
 
 
@@ -36,8 +36,12 @@ def is_page(route: str) -> bool:
     return route == "/" or route.startswith(FOLDER)
 
 
+def _ending(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
 def _sender(name: str) -> Callable[[Request], Awaitable[Response]]:
-    headers = {**HEADERS, "content-type": f"{_MEDIA[name.rpartition('.')[2]]}; charset=utf-8"}
+    headers = {**HEADERS, "content-type": f"{_MEDIA[_ending(name)]}; charset=utf-8"}
 
     async def send(_: Request) -> Response:
         return Response(await run_in_threadpool(_content, name), headers=headers)

@@ -13,7 +13,6 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 MAX_WAIT_SECONDS = 60
 STATUSES = tuple(str(status) for status in Status)
-ENDED_STATUSES = tuple(str(status) for status in Status if status.is_terminal)
 FORMATS = ("csv", "json", "ndjson")
 DURATION = "a whole number of seconds, or one with s, m, h or d"
 DURATION_PATTERN = r"^[1-9][0-9]{0,8}[smhd]?$"

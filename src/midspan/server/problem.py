@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from midspan.core.text import clean
 from midspan.core.wire import encode
@@ -62,8 +63,30 @@ async def on_problem(request: Request, error: Exception) -> Response:
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """Exception handler: what the router says itself, as unknown paths and wrong methods."""
+    """Exception handler: what the router says itself, as to wrong methods."""
     assert isinstance(error, HTTPException)
     kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-    detail = f"{request.method} is not answered here: {error.detail}"
+    allowed = (error.headers or {}).get("Allow")
+    reason = f"; accepted: {allowed}" if allowed else f": {error.detail}"
+    detail = f"{request.method} is not answered here{reason}"
     return Problem(error.status_code, kind, detail, headers=error.headers).response(request.scope)
+
+
+def unknown_path(hint: str) -> ASGIApp:
+    """The ASGI app of every path that is none: 404 with a hint, 501 for a WebSocket that the server cannot speak."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        path = route_of(scope)
+        problem = Problem(404, "not-found", f"nothing is served at {path!r}; {hint}")
+        if scope["type"] == "http" and Headers(scope=scope).get("upgrade", "").lower() == "websocket":
+            detail = "WebSockets need the package websockets: pip install 'midspan[run]'"
+            problem = Problem(501, "websockets-not-installed", detail, extra="run")
+        await problem.answer(scope, receive, send)
+
+    return answer
+
+
+def route_of(scope: Scope) -> str:
+    """The path below the prefix that the app is mounted under."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))

@@ -60,7 +60,7 @@ class Rest:
         if not operation.is_terminal:
             return json_response(self.row(operation), retry_after(operation), 202)
         if operation.status is not Status.COMPLETED:
-            raise ingest.ended(operation.operation_id, operation.status)
+            raise ingest.ended(operation.operation_id, operation.status, operation.error)
         if operation.result is None:
             raise Problem(404, "result-not-kept", f"operation {operation.operation_id!r} has left no result")
         return json_response(operation.result)

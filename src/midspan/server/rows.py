@@ -15,6 +15,8 @@ from midspan.server.resume import EventId
 from midspan.server.sse import frame
 
 MAX_KEPT = 4096
+MAX_KEPT_BYTES = 8 * 1024 * 1024
+"""An ending has its result in it: thousands of the largest would be hundreds of megabytes."""
 MAX_SNAPSHOT_BYTES = 64 * 1024
 
 
@@ -24,6 +26,7 @@ class Rows:
     def __init__(self, row: Row = row) -> None:
         self.whole = row
         self._kept: OrderedDict[tuple[str, int, int, int], bytes] = OrderedDict()
+        self._size = 0
 
     def lean(self, operation: Operation) -> dict[str, Any]:
         """The row without the history."""
@@ -62,9 +65,14 @@ class Rows:
         found = self._kept.get(key)
         if found is None:
             found = self._kept[key] = make()
-            if len(self._kept) > MAX_KEPT:
-                self._kept.popitem(last=False)
+            self._size += len(found)
+            self._make_room()
         return found
+
+    def _make_room(self) -> None:
+        while self._kept and (len(self._kept) > MAX_KEPT or self._size > MAX_KEPT_BYTES):
+            _, oldest = self._kept.popitem(last=False)
+            self._size -= len(oldest)
 
 
 def kind_of(operation: Operation) -> str:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from midspan.core.operation import Operation
+from midspan.server.disconnect import disconnect
 from midspan.server.reader import Reader
 
 HEARTBEAT_SECONDS = 15.0
@@ -116,8 +117,7 @@ class EventStream(Response):
             watching.cancel()
 
     async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await disconnect(receive)
         self._gone = True
         self.reader.shut()
 

@@ -7,13 +7,12 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from midspan.core.operation import Operation
-from midspan.server.answers import Row, json_response, operation_response, row
+from midspan.server.answers import Row, json_response, operation_response
 from midspan.server.auth import access_of
 from midspan.server.body import read_body
-from midspan.server.endpoint import Answer, Endpoint, routes_of
+from midspan.server.endpoint import Answer, Endpoint
 from midspan.server.parameters import Parameter
 from midspan.server.problem import Problem
 from midspan.server.trace_context import within_trace
@@ -47,44 +46,10 @@ class TaskList(msgspec.Struct, kw_only=True):
     results_dropped: int
 
 
-def task_endpoints(tasks: Tasks, row: Row = row) -> tuple[Endpoint, ...]:
-    """The rows of the API that start tasks."""
-    endpoints = TaskEndpoints(tasks, row)
-    accepted = Answer("it was started", Operation, headers=("location", "etag", "retry-after"))
-    return (
-        Endpoint(
-            method="GET",
-            path="/v1/tasks",
-            summary="The functions that may be started by name",
-            call=endpoints.listing,
-            answers={200: Answer("all of them, by name", TaskList)},
-        ),
-        Endpoint(
-            method="POST",
-            path="/v1/tasks/{name}",
-            summary="Start a function; the body has its arguments by parameter name",
-            call=endpoints.start,
-            parameters=(
-                Parameter("name", "name of the task", place="path"),
-                Parameter("Idempotency-Key", "the same key and body again give the same operation", place="header"),
-            ),
-            body=dict[str, Any],
-            optional_body=True,
-            answers={202: accepted},
-            problems=(400, 404, 409, 415, 422, 503),
-        ),
-    )
-
-
-def task_routes(tasks: Tasks) -> list[Route]:
-    """Their routes."""
-    return routes_of(task_endpoints(tasks))
-
-
 class TaskEndpoints:
     """The endpoints over the tasks of one registry."""
 
-    def __init__(self, tasks: Tasks, row: Row = row) -> None:
+    def __init__(self, tasks: Tasks, row: Row) -> None:
         self.tasks = tasks
         self.row = row
 
@@ -116,6 +81,32 @@ class TaskEndpoints:
         response = operation_response(request, operation, 202, row=self.row)
         response.headers["location"] = f"{request.scope.get('root_path', '')}/v1/operations/{operation_id}"
         return response
+
+
+TASKS = (
+    Endpoint(
+        method="GET",
+        path="/v1/tasks",
+        summary="The functions that may be started by name",
+        call=TaskEndpoints.listing,
+        answers={200: Answer("all of them, by name", TaskList)},
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/tasks/{name}",
+        summary="Start a function; the body has its arguments by parameter name",
+        call=TaskEndpoints.start,
+        parameters=(
+            Parameter("name", "name of the task", place="path"),
+            Parameter("Idempotency-Key", "the same key and body again give the same operation", place="header"),
+        ),
+        body=dict[str, Any],
+        optional_body=True,
+        answers={202: Answer("it was started", Operation, headers=("location", "etag", "retry-after"))},
+        problems=(400, 404, 409, 415, 422, 503),
+    ),
+)
+"""The rows of the API that start tasks."""
 
 
 def start_task(

@@ -22,6 +22,8 @@ from midspan.server.tokens import Access
 MAX_SUBSCRIPTIONS = 16
 MAX_BATCH_BYTES = 64 * 1024
 GOING_AWAY, TRY_LATER = 1001, 1013
+MAX_REASON_BYTES = 123
+"""A close frame takes no more (RFC 6455, section 5.5)."""
 
 
 class Closing(Exception):  # noqa: N818 - no error
@@ -29,7 +31,8 @@ class Closing(Exception):  # noqa: N818 - no error
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
-        self.code, self.reason = code, reason
+        self.code = code
+        self.reason = reason.encode("utf-8", "replace")[:MAX_REASON_BYTES].decode("utf-8", "ignore")
 
 
 class Views:

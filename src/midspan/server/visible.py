@@ -11,13 +11,18 @@ from midspan.core.registry import Registry
 from midspan.core.selection import EVERYTHING, Position, Selection, newest
 from midspan.server.auth import access_of
 from midspan.server.problem import Problem
+from midspan.server.tokens import Access
 
 
 def asked_operation(registry: Registry, request: Request) -> Operation:
     """The operation with the id in the request's path. Raises Problem (404)."""
-    operation_id: str = request.path_params["id"]
+    return found(registry, request.path_params["id"], access_of(request.scope))
+
+
+def found(registry: Registry, operation_id: str, access: Access) -> Operation:
+    """The operation with this id. Raises Problem (404), for a stranger's one too."""
     operation = registry.get(operation_id)
-    if operation is None or not access_of(request.scope).may_see(operation):
+    if operation is None or not access.may_see(operation):
         raise unknown(operation_id)
     return operation
 

@@ -10,6 +10,7 @@ from starlette.types import Receive
 from midspan.core.operation import Operation
 from midspan.core.registry import Registry
 from midspan.server.auth import access_of
+from midspan.server.disconnect import disconnect
 from midspan.server.hub import Hub
 from midspan.server.reader import Reader
 from midspan.server.visible import asked_operation
@@ -42,6 +43,5 @@ async def changed_operation(
 
 
 async def _watch(receive: Receive, reader: Reader) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await disconnect(receive)
     reader.shut()

@@ -38,7 +38,7 @@ from midspan.server.sse import MAX_AGE_SECONDS, SEND_SECONDS
 from midspan.server.tickets import ACCESS
 from midspan.server.tokens import Access
 from midspan.server.views import GOING_AWAY, TRY_LATER, Closing, Views
-from midspan.server.visible import unknown
+from midspan.server.visible import found
 from midspan.tracking.tracker import ProgressRegistry
 
 AUTH_SECONDS = 5.0
@@ -204,9 +204,7 @@ class Conversation:
     async def _cancel(self, message: CancelOperation) -> None:
         if not self.access.may("write"):
             raise forbidden("write")
-        operation = self.registry.get(message.op)
-        if operation is None or not self.access.may_see(operation):
-            raise unknown(message.op)
+        found(self.registry, message.op, self.access)
         operation = cancelled(self.registry, message.op, message.reason)
         await self._send({"type": "cancel", "op": message.op, "seq": operation.sequence, "status": operation.status})
 

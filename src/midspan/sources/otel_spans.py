@@ -18,6 +18,7 @@ from midspan.core import failures, genai, names
 from midspan.core.genai import Description
 from midspan.core.operation import OperationType, Status
 from midspan.core.state import State
+from midspan.sources import steps
 from midspan.sources.seen_span import SeenSpan
 from midspan.tracking import recording
 from midspan.tracking.activation import current_tracker
@@ -50,6 +51,7 @@ class SpanMirror(SpanProcessor):
         self._lost: deque[SeenSpan] = deque()
         self._undecided: deque[SeenSpan] = deque(maxlen=UNDECIDED)
         self._registry.span_claims.forked()
+        steps.last_step.set(None)
 
     # --- what the SDK tells -------------------------------------------------------------------
 
@@ -90,6 +92,8 @@ class SpanMirror(SpanProcessor):
         self._open[span_id] = seen
         if not self._decide(seen, span, wait=True):
             self._undecided.append(seen)
+            if steps.is_step(span):
+                self._step_started(seen, span)
 
     def _ended(self, seen: SeenSpan, span: ReadableSpan) -> None:
         attributes = span.attributes or {}
@@ -121,6 +125,27 @@ class SpanMirror(SpanProcessor):
             seen.is_call = described.is_call
             self._join_or_begin(seen, span, described)
         return True
+
+    def _step_started(self, seen: SeenSpan, step: Span) -> None:
+        """What a step itself is its span may say at its end alone; of those around it more is known now."""
+        steps.last_step.set(seen)
+        for above in reversed([above for above in seen.line() if not above.decided]):
+            self._infer(above, step)
+        self._infer(seen)
+
+    def _infer(self, seen: SeenSpan, inner: Span | None = None) -> None:
+        span = None if seen.span is None else seen.span()
+        if span is None or not steps.is_step(span):
+            return
+        described = steps.describe(span, inner)
+        if described is None or not self._is_first(seen):
+            return
+        above = None if seen.parent is None else seen.parent.innermost()
+        if above is not None and steps.class_of(above.name) == steps.class_of(span.name):
+            # One more method of the step that is shown already.
+            self._registry.span_claims.claim(seen.span_id)
+        else:
+            self._join_or_begin(seen, span, described)
 
     def _is_first(self, seen: SeenSpan) -> bool:
         with self._lock:
@@ -156,7 +181,7 @@ class SpanMirror(SpanProcessor):
 
     def _parent(self, seen: SeenSpan) -> str | None:
         """The innermost running operation around the span, also where a span in between is none."""
-        found = next((above.state for above in seen.line() if above.is_running), None)
+        found = None if seen.parent is None else seen.parent.innermost()
         if found is None or self._is_inside(seen.around, found.operation_id):
             return seen.around
         return found.operation_id
@@ -212,12 +237,11 @@ class SpanMirror(SpanProcessor):
         if not self._open:
             return current
         try:
-            seen = self._current()
-            lines = () if seen is None else (seen, *seen.line())
-            found = next((each.state for each in lines if each.is_running), None)
-            if found is None or self._is_inside(current, found.operation_id):
-                return current
-            return found.operation_id
+            for seen in (self._current(), steps.last_step.get()):
+                found = None if seen is None else seen.innermost()
+                if found is not None and not self._is_inside(current, found.operation_id):
+                    current = found.operation_id
+            return current
         except Exception:
             failures.report("otel_spans")
             return current

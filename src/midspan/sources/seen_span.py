@@ -51,6 +51,10 @@ class SeenSpan:
         """True while it has an operation of its own that has not ended."""
         return self.state is not None and not self.state.is_ended
 
+    def innermost(self) -> State | None:
+        """The innermost running operation of this span and those around it."""
+        return next((each.state for each in (self, *self.line()) if each.is_running), None)
+
     def line(self) -> Iterator[SeenSpan]:
         """The spans around it, innermost first."""
         above = self.parent

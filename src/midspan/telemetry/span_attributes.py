@@ -72,25 +72,25 @@ def of_stage(row: tuple[Any, ...]) -> Attributes:
 
 def of_update(state: State, now: float) -> Attributes:
     """How far the operation is at `now` (Unix seconds); what is unknown is left out."""
-    with state.lock:
-        fraction = estimate.progress(state)
-        seconds, _ = estimate.remaining(state, fraction, now)
-        return _known(
-            {
-                names.SEQUENCE: state.sequence,
-                names.STAGE: state.stage,
-                names.PROGRESS: fraction[0],
-                names.STEP_INDEX: state.step,
-                names.STEP_COUNT: state.total_steps,
-                names.MESSAGE: state.message,
-                names.CHUNK_COUNT: state.chunks,
-                names.TOKENS_OUTPUT: state.output_tokens,
-                names.REMAINING_TIME: seconds,
-                names.STALLED: state.stalled or None,
-                names.PAST_DEADLINE: estimate.past_deadline(state, now),
-                names.WILL_MISS_DEADLINE: estimate.will_miss_deadline(state, seconds, now),
-            }
-        )
+    # Without the state's lock: the span's is held here, and a signal handler may come to the two in the other order.
+    fraction = estimate.progress(state)
+    seconds, _ = estimate.remaining(state, fraction, now)
+    return _known(
+        {
+            names.SEQUENCE: state.sequence,
+            names.STAGE: state.stage,
+            names.PROGRESS: fraction[0],
+            names.STEP_INDEX: state.step,
+            names.STEP_COUNT: state.total_steps,
+            names.MESSAGE: state.message,
+            names.CHUNK_COUNT: state.chunks,
+            names.TOKENS_OUTPUT: state.output_tokens,
+            names.REMAINING_TIME: seconds,
+            names.STALLED: state.stalled or None,
+            names.PAST_DEADLINE: estimate.past_deadline(state, now),
+            names.WILL_MISS_DEADLINE: estimate.will_miss_deadline(state, seconds, now),
+        }
+    )
 
 
 def of_end(state: State) -> Attributes:

@@ -27,7 +27,7 @@ class Keys:
 
     def forked(self) -> None:
         """The operations are the parent's, and a thread that is not there may have held the lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._known: dict[Key, tuple[str, bytes]] = {}
 
     def __len__(self) -> int:

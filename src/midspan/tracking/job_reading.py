@@ -5,6 +5,8 @@ from __future__ import annotations
 from operator import ne
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from midspan.core import call_transitions, transitions
 from midspan.core.bounds import MAX_COUNT, amount, moment
 from midspan.core.operation import ErrorInfo, OperationType, Status
@@ -12,14 +14,14 @@ from midspan.core.state import State
 from midspan.core.text import clean
 
 
-class JobReading(NamedTuple):
+class JobReading(Struct, frozen=True):
     """What one answer of a provider says about a job; what it does not say is None.
 
     `id` and `state` are the provider's own words; without a state the job has to be known already. `kind` is the
-    operation's type, `name` its name (by default the kind), `stage` its stage (by default the state). `progress` is a
-    fraction from 0 to 1; `completed` and `total` count `unit`s; `added` units were done by the call itself. Times are
-    Unix seconds; `finish_at` is when the provider expects it to end. `usage` are input, output, reasoning and cached
-    tokens.
+    operation's type ("" where it is not known), `name` its name (by default the kind), `stage` its stage (by default
+    the state). `progress` is a fraction from 0 to 1; `completed` and `total` count `unit`s; `added` units were done by
+    the call itself. Times are Unix seconds; `finish_at` is when the provider expects it to end. `usage` are input,
+    output, reasoning and cached tokens.
     """
 
     id: str

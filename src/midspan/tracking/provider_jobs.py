@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, cast
 
+from msgspec.structs import replace
+
 from midspan.core import transitions
 from midspan.core.bounds import moment
 from midspan.core.failures import logger
@@ -29,6 +31,9 @@ UNSEEN: Final = 30 * 86_400.0
 HISTORY: Final = 86_400.0
 """Seconds: what had ended longer than that before it was first seen is no news to anybody."""
 MAX_WORDS: Final = 100
+
+ASKED_FOR: Final = "asked_for"
+"""The stage of a job that was asked for, and that the provider does not know."""
 
 CREATED, ASKED, LISTED = "created", "asked", "listed"
 """How a job was seen: by the call that has made it, by one that asked for it, or among others."""
@@ -51,9 +56,7 @@ def saw_job(
     status = None if reading.state is None else states.get(reading.state)
     if status is None and reading.state is not None:
         _log_unknown(provider, reading.state)
-    known = find_job(provider, reading.id)
-    if known is None:
-        known = _add(registry, provider, reading, status, how)
+    known = _known(registry, provider, reading, status, how)
     if known is None:
         return None
     if client is not None:
@@ -69,10 +72,17 @@ def find_job(provider: str, job_id: str) -> KnownJob[Sighting] | None:
     return cast("KnownJob[Sighting] | None", known)
 
 
-def refused_job(provider: str, job_id: str, error: ErrorInfo) -> None:
-    """The provider does not know this job (any more): its operation, if there is one, has failed."""
-    known = find_job(provider, job_id)
-    if known is not None:
+def refused_job(provider: str, asked: JobReading, error: ErrorInfo) -> None:
+    """The provider does not know the job that was asked for (any more): its operation has failed with this error.
+
+    One that was never seen gets an operation for it, if `asked` has a kind.
+    """
+    known = find_job(provider, asked.id)
+    if known is None and asked.kind:
+        saw_job(provider, replace(asked, state=ASKED_FOR, stage=None), {ASKED_FOR: Status.RUNNING})
+        known = find_job(provider, asked.id)
+    if known is not None and not known.state.is_ended:
+        known.is_refused = True
         get_progress_registry().end(known.state, Status.FAILED, error=error)
 
 
@@ -85,6 +95,17 @@ def became_job(provider: str, job_id: str, state: State) -> bool:
         return False
     _leave_alone(made, provider)
     return True
+
+
+def _known(
+    registry: ProgressRegistry, provider: str, reading: JobReading, status: Status | None, how: str
+) -> KnownJob[Sighting] | None:
+    known = find_job(provider, reading.id)
+    if known is not None and known.is_refused and reading.state is not None:
+        # What was asked for too soon has appeared.
+        registry.known_jobs.forget(provider, reading.id, cast("KnownJob[object]", known))
+        known = None
+    return _add(registry, provider, reading, status, how) if known is None else known
 
 
 def _add(

@@ -25,6 +25,8 @@ class Under:
 
     def __call__(self, state: State) -> bool:
         if state.operation_id in self._ids:
+            if state.is_ended:
+                self._ids.discard(state.operation_id)
             return True
         if state.started_at is not None or self not in _watched_by.get():
             return False

@@ -171,9 +171,17 @@ def test_a_provider_that_does_not_answer_says_nothing_about_the_job(
     assert only(seen).status == "running"
 
 
-def test_an_id_that_nobody_knows_is_no_operation(client: Any, seen: Captured) -> None:
+def test_an_id_that_nobody_knows_is_a_failed_operation(client: Any, seen: Captured) -> None:
     with pytest.raises(openai.NotFoundError):
-        client.batches.retrieve("batch_nope")
+        offered(client, "vector_stores").file_batches.retrieve("vsfb_nope", vector_store_id="vs_1")
+    operation = only(seen)
+    assert (operation.operation_id, operation.operation_type, operation.name) == ("vsfb_nope", "batch", "file_batch")
+    assert (operation.status, operation.error and operation.error.type) == ("failed", "openai.NotFoundError")
+
+
+def test_a_response_that_nobody_knows_is_no_operation(client: Any, seen: Captured) -> None:
+    with pytest.raises(openai.NotFoundError):
+        offered(client, "responses").retrieve("resp_nope")
     assert seen.operations == []
 
 

@@ -64,13 +64,18 @@ async def _watched(job_id: str, client: Any) -> list[Operation]:
 # --- anthropic ----------------------------------------------------------------------------------------
 
 
+def batches(client: Any) -> Any:
+    """The resource, which old releases have in their beta only."""
+    return getattr(client.messages, "batches", None) or client.beta.messages.batches
+
+
 def test_how_far_a_message_batch_is_nobody_knows_before_it_has_ended(seen: Captured) -> None:
     ended = message_batch("ended", succeeded=7, errored=1)
     client, _ = clients("anthropic", message_batch(processing=8), message_batch(processing=8), ended)
-    client.messages.batches.create(requests=[])
-    client.messages.batches.retrieve("msgbatch_1")
+    batches(client).create(requests=[])
+    batches(client).retrieve("msgbatch_1")
     going = only(seen)
-    client.messages.batches.retrieve("msgbatch_1")
+    batches(client).retrieve("msgbatch_1")
     operation = only(seen)
     assert (going.status, going.stage, going.progress, going.total) == ("running", "in_progress", None, None)
     assert (operation.status, operation.completed, operation.total) == ("completed", 8, 8)
@@ -85,8 +90,8 @@ def test_a_message_batch_that_was_cancelled_or_has_expired_says_so_by_its_reques
     seen: Captured, counts: dict[str, int], status: str
 ) -> None:
     client, _ = clients("anthropic", message_batch(processing=3), message_batch("ended", **counts))
-    client.messages.batches.retrieve("msgbatch_1")
-    client.messages.batches.cancel("msgbatch_1")
+    batches(client).retrieve("msgbatch_1")
+    batches(client).cancel("msgbatch_1")
     assert only(seen).status == status
 
 
@@ -96,7 +101,7 @@ def test_the_asynchronous_beta_and_its_pages_see_the_same_batch(seen: Captured) 
 
     async def use() -> None:
         await client.beta.messages.batches.retrieve("msgbatch_1")
-        async for _ in client.messages.batches.list():
+        async for _ in batches(client).list():
             pass
 
     asyncio.run(use())
@@ -132,7 +137,7 @@ def test_a_google_batch(seen: Captured) -> None:
     assert (going.operation_id, going.metadata, going.operation_type, going.stage) == (
         "batches.1", {"job_id": "batches/1"}, "batch", "running",
     )  # fmt: skip
-    assert (operation.status, operation.provider) == ("completed", "gcp.gemini")
+    assert (operation.status, operation.provider, operation.model) == ("completed", "gcp.gemini", "gemini")
 
 
 def test_a_google_batch_is_watched_with_either_client(seen: Captured) -> None:
@@ -143,14 +148,19 @@ def test_a_google_batch_is_watched_with_either_client(seen: Captured) -> None:
     assert len(seen.operations) == 1
 
 
-def test_a_video_of_google_s_is_a_long_running_operation(seen: Captured) -> None:
+@pytest.mark.parametrize(
+    ("told", "progress"),
+    [({"progressPercent": 40}, 0.4), ({"progressPercentage": 0}, 0.0), ({"progress": 60}, 0.6)],
+    ids=str,
+)
+def test_a_video_of_google_s_is_a_long_running_operation(seen: Captured, told: dict[str, int], progress: float) -> None:
     name = "models/veo/operations/1"
     failed = {"name": name, "done": True, "error": {"code": 3, "message": "no"}}
-    client, _ = clients("google_genai", {"name": name, "metadata": {"progressPercent": 40}}, failed)
+    client, _ = clients("google_genai", {"name": name, "metadata": told}, failed)
     operation = importlib.import_module("google.genai.types").GenerateVideosOperation(name=name)
     client.operations.get(operation)
     going = only(seen)
-    assert (going.operation_type, going.status, going.progress) == ("video", "running", 0.4)
+    assert (going.operation_type, going.model, going.progress) == ("video", "veo", progress)
     *_, last = midspan.watch(operation, client=client)
     assert (last.status, last.error and last.error.type) == ("failed", "code 3")
 
@@ -165,12 +175,17 @@ def test_a_file_of_google_s_is_processed_after_its_upload(seen: Captured) -> Non
     assert last.status == "completed"
 
 
-def test_a_google_job_that_is_not_known_has_failed(seen: Captured) -> None:
-    client, _ = clients("google_genai", google_batch("RUNNING"), 404)
+def test_google_jobs_that_are_not_known_have_failed_and_files_may_be_missing(seen: Captured) -> None:
+    client, _ = clients("google_genai", google_batch("RUNNING"), *[404] * 3)
     client.batches.get(name="batches/1")
-    with pytest.raises(Exception, match="404"):
-        client.batches.get(name="batches/1")
-    assert only(seen).status == "failed"
+    looks = (client.batches.get, "batches/1"), (client.tunings.get, "tunedModels/1"), (client.files.get, "files/1")
+    for look, name in looks:
+        with pytest.raises(Exception, match="404"):
+            look(name=name)
+    assert [(each.operation_type, each.status) for each in seen.operations] == [
+        ("batch", "failed"),
+        ("fine_tuning", "failed"),
+    ]
 
 
 # --- mistral ------------------------------------------------------------------------------------------

@@ -128,6 +128,27 @@ def test_a_job_that_the_provider_does_not_know_is_a_failed_operation(
     assert operation.error is not None and operation.error.type == "openai.NotFoundError"
 
 
+def test_an_error_that_ends_the_watching_is_not_told_as_one_to_be_waited_out(
+    jobs: FakeJobs, sleeps: list[float], unseen: Captured
+) -> None:
+    told: list[str] = []
+    jobs.tell("GET", "/batches/batch_1", (429, {}), (404, {}))
+    follow: Any = midspan.watch("batch_1", client=jobs.client())
+    follow.on_trouble = told.append
+    with pytest.raises(openai.NotFoundError):
+        list(follow)
+    assert [each.partition(":")[0] for each in told] == ["RateLimitError"]
+
+
+def test_a_file_batch_that_the_provider_does_not_know_is_of_its_own_type(
+    jobs: FakeJobs, sleeps: list[float], unseen: Captured
+) -> None:
+    with pytest.raises(openai.NotFoundError):
+        watched("vs_1/vsfb_nope", jobs.client())
+    (operation,) = unseen.operations
+    assert (operation.operation_type, operation.name, operation.status) == ("batch", "file_batch", "failed")
+
+
 def test_a_refusal_is_the_application_s_error_and_says_nothing_of_the_job(
     jobs: FakeJobs, sleeps: list[float], unseen: Captured
 ) -> None:

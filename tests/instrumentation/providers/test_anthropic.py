@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import anthropic
 import pytest
 
-from midspan.core.content import NO_CAPTURE, Capture
-from midspan.core.operation import Operation, Status
+from midspan.core.operation import Status
 from midspan.core.state import State
 from midspan.testing import Captured
-from midspan.tracking.tracker import get_progress_registry
 from midspan_instrumentation._body import _StandIn
 from midspan_instrumentation.provider import Piece, Reading, Usage
 from midspan_instrumentation.providers import _claude as readers
 from midspan_instrumentation.providers import _claude_content as content_readers
-from tests.fakes.anthropic_calls import ANSWERS, STREAMS, http, open_async_client, sync_client
+from tests.fakes.anthropic_calls import ANSWERS, SDK, STREAMS, http, open_async_client
 from tests.fakes.anthropic_server import FakeAnthropic
 from tests.fakes.serving import CONTENT
+from tests.instrumentation.seen import fixtures_of, the_operation
 
 CANARY = "canary-7f3a"
 MESSAGES: Any = [{"role": "user", "content": CANARY}]
@@ -33,27 +31,7 @@ def offers(name: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(not known, reason=f"this version of the SDK has no {name}")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeAnthropic]:
-    with FakeAnthropic() as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: FakeAnthropic) -> Iterator[anthropic.Anthropic]:
-    with sync_client(server.base_url) as client:
-        yield client
-
-
-@pytest.fixture
-def states(seen: Captured) -> list[State]:
-    """The live states, which hold the span's attributes."""
-    return seen._states
-
-
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    return operation
+server, client = fixtures_of(SDK)
 
 
 def test_a_request_is_read_without_its_content(
@@ -229,18 +207,14 @@ def test_no_content_is_kept_anywhere(client: anthropic.Anthropic, seen: Captured
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.usefixtures("capturing")
 def test_content_is_kept_where_the_application_asks_for_it(
     stream: bool, client: anthropic.Anthropic, states: list[State], seen: Captured
 ) -> None:
-    registry = get_progress_registry()
-    registry.capture = Capture(preview=True, span=True)
-    try:
-        tools: Any = [{"name": "look", "description": "Looks.", "input_schema": {"type": "object"}}]
-        answer: Any = client.messages.create(**ASKED, system="Be brief.", tools=tools, stream=stream)
-        if stream:
-            list(answer)
-    finally:
-        registry.capture = NO_CAPTURE
+    tools: Any = [{"name": "look", "description": "Looks.", "input_schema": {"type": "object"}}]
+    answer: Any = client.messages.create(**ASKED, system="Be brief.", tools=tools, stream=stream)
+    if stream:
+        list(answer)
     content = states[0].content
     assert content is not None
     prompt, answered = content.prompt, content.answer()

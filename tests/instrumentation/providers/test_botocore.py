@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from base64 import b64encode
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,12 +11,10 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 from botocore.response import StreamingBody
 
-from midspan.core.content import NO_CAPTURE, Capture
-from midspan.core.operation import ErrorInfo, Operation, Status
+from midspan.core.operation import ErrorInfo, Status
 from midspan.core.state import State
 from midspan.testing import Captured
 from midspan.tracking.switches import disable
-from midspan.tracking.tracker import get_progress_registry
 from midspan_instrumentation.provider import Failure, Piece, Reading, Target, Usage
 from midspan_instrumentation.providers import _bedrock_bodies as bodies
 from midspan_instrumentation.providers import _bedrock_invoke as invoke
@@ -24,8 +22,10 @@ from midspan_instrumentation.providers import _converse as converse
 from midspan_instrumentation.providers import _converse_content as converse_content
 from midspan_instrumentation.providers.botocore import PROVIDER
 from tests.fakes.bedrock_server import FakeBedrock
-from tests.fakes.botocore_calls import _session, sync_client
+from tests.fakes.botocore_calls import SDK, _session
+from tests.fakes.event_stream import compact
 from tests.fakes.serving import CONTENT
+from tests.instrumentation.seen import fixtures_of, the_operation
 
 # urllib3 leaves the socket of a stream that is not read to its end to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -36,36 +36,7 @@ CLAUDE = {"anthropic_version": "1", "max_tokens": 64, "messages": [{"role": "use
 USAGE = Usage(input=7, output=3, cached=2)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeBedrock]:
-    with FakeBedrock() as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: FakeBedrock) -> Iterator[Any]:
-    with sync_client(server.base_url) as client:
-        yield client
-
-
-@pytest.fixture
-def states(seen: Captured) -> list[State]:
-    """The live states, which hold the span's attributes."""
-    return seen._states
-
-
-@pytest.fixture
-def content() -> Iterator[None]:
-    """Content is asked for."""
-    registry = get_progress_registry()
-    registry.capture = Capture(preview=True, span=True)
-    yield
-    registry.capture = NO_CAPTURE
-
-
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    return operation
+server, client = fixtures_of(SDK)
 
 
 def test_a_request_is_read_without_its_content(client: Any, states: list[State], server: FakeBedrock) -> None:
@@ -251,10 +222,8 @@ def test_the_model_tells_what_invoking_it_is(model: str, told: tuple[str, str]) 
 
 
 def chosen(service: str, model: str, operation: str = "InvokeModel") -> Target | None:
-    choose = PROVIDER.targets[0].choose
-    assert choose is not None
     meta = SimpleNamespace(service_model=SimpleNamespace(service_name=service))
-    return choose(SimpleNamespace(meta=meta), operation, {"modelId": model})
+    return PROVIDER.dispatches[0].choose(SimpleNamespace(meta=meta), operation, {"modelId": model})
 
 
 def test_another_service_may_have_an_operation_of_the_same_name() -> None:
@@ -335,6 +304,52 @@ def test_each_makers_streams_are_read_in_their_own_words(
     assert list(bodies.read_pieces(parsed)) == pieces
 
 
+def told(part: Any) -> Any:
+    payload = compact({"bytes": b64encode(compact(part)).decode(), "p": "abc"})
+    return SimpleNamespace(headers={":event-type": "chunk"}, payload=payload)
+
+
+@pytest.mark.parametrize(("part", "reading", "pieces"), PARTS, ids=range(len(PARTS)))
+def test_an_event_is_read_as_the_part_inside_of_it(part: Any, reading: int | Reading, pieces: list[Piece]) -> None:
+    assert invoke.read_chunk(told(part)) == reading
+    assert list(invoke.read_pieces(told(part))) == pieces
+
+
+METRICS = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 7, "outputTokenCount": 3, "invocationLatency": 9}}
+DELTA = {"type": "content_block_delta", "index": 0}
+
+
+@pytest.mark.parametrize(
+    ("part", "tokens"),
+    [
+        ({**DELTA, "delta": {"type": "text_delta", "text": "It"}}, 1),
+        ({**DELTA, "index": 12, "delta": {"type": "text_delta", "text": "It"}}, 1),
+        ({**DELTA, "delta": {"type": "thinking_delta", "thinking": "It"}}, 1),
+        ({**DELTA, "delta": {"type": "input_json_delta", "partial_json": "{"}}, 1),
+        ({**DELTA, "delta": {"type": "signature_delta", "signature": "x"}}, 0),
+        ({"type": "ping", "says": '"text_delta"'}, 0),
+        ({"generation": "It" * 200, "generation_token_count": 3, "stop_reason": None}, 1),
+        ({"outputText": "It", "completionReason": None, "inputTextTokenCount": 7}, 1),
+        ({"event_type": "text-generation", "text": "It"}, 1),
+        ({"event_type": "stream-start", "says": 'eason":null'}, 0),
+    ],
+)
+def test_a_token_is_seen_without_parsing_what_else_an_event_says(part: Any, tokens: int) -> None:
+    assert invoke.read_chunk(told(part)) == tokens
+
+
+@pytest.mark.parametrize("part", [{"generation": "", "stop_reason": None}, {"choices": []}], ids=["text", "chat"])
+def test_the_counts_are_read_wherever_they_come(part: Any) -> None:
+    assert invoke.read_chunk(told({**part, **METRICS})) == Reading(usage=Usage(7, 3), is_last=True)
+
+
+def test_the_beginning_of_an_answer_tells_what_was_asked_though_it_has_no_reason_yet() -> None:
+    message = {"id": "m-1", "model": "claude", "stop_reason": None, "usage": {"input_tokens": 7, "output_tokens": 1}}
+    found = invoke.read_chunk(told({"type": "message_start", "message": message}))
+    assert isinstance(found, Reading)
+    assert found.usage is not None
+
+
 def event(kind: str, fields: Any, **headers: str) -> Any:
     return SimpleNamespace(headers={f":{kind}": "x", **headers}, payload=json.dumps(fields).encode())
 
@@ -346,7 +361,7 @@ def test_errors_inside_of_streams_are_read_of_their_headers() -> None:
     assert converse.read_message(odd) == Reading(failure=Failure("exception", "no"))
 
 
-def test_what_is_asked_and_answered_is_kept_on_request(client: Any, seen: Captured, content: None) -> None:
+def test_what_is_asked_and_answered_is_kept_on_request(client: Any, seen: Captured, capturing: None) -> None:
     list(client.converse_stream(modelId="ok", messages=MESSAGES, system=[{"text": "be brief"}])["stream"])
     list(client.invoke_model_with_response_stream(modelId="ok", body=json.dumps(CLAUDE))["body"])
     client.converse(modelId="ok", messages=MESSAGES)

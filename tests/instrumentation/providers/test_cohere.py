@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,8 +14,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from midspan.core.content import NO_CAPTURE, Capture
-from midspan.core.operation import ErrorInfo, Operation, Status
+from midspan.core.operation import ErrorInfo, Status
 from midspan.core.state import State
 from midspan.telemetry.spans import SpanRecorder
 from midspan.testing import Captured
@@ -29,6 +27,7 @@ from tests.exporting import exporter, nothing_complains, provider
 from tests.fakes.cohere_calls import ANSWERS, SDK, STREAMS
 from tests.fakes.sdk import PROMPT, Case, Reply
 from tests.fakes.serving import CONTENT
+from tests.instrumentation.seen import attributes, the_operation
 
 __all__ = ["exporter", "nothing_complains", "provider"]
 
@@ -42,22 +41,6 @@ OLDER = pytest.mark.skipif(not hasattr(cohere.Client, "embed_stream"), reason="t
 def client(seen: Captured) -> Any:
     """A client that is answered in the process; made when midspan is on, because it keeps some methods as they are."""
     return SDK.over(lambda url, _, content: SDK.respond(url, content))[0]
-
-
-@pytest.fixture
-def states(seen: Captured) -> list[State]:
-    """The live states, which hold the span's attributes."""
-    return seen._states
-
-
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    return operation
-
-
-def attributes(states: list[State]) -> dict[str, Any]:
-    (state,) = states
-    return dict(state.attributes or {})
 
 
 def test_a_request_is_read_without_its_content(client: Any, states: list[State]) -> None:
@@ -139,14 +122,6 @@ def test_no_content_is_kept_anywhere(client: Any, seen: Captured, states: list[S
 
 
 ASKED = [{"role": "user", "parts": [{"type": "text", "content": PROMPT}]}]
-
-
-@pytest.fixture
-def capturing() -> Iterator[None]:
-    registry = get_progress_registry()
-    registry.capture = Capture(preview=True, span=True)
-    yield
-    registry.capture = NO_CAPTURE
 
 
 @pytest.mark.usefixtures("capturing")
@@ -406,3 +381,4 @@ def test_the_threads_of_others_are_left_alone(client: Any, seen: Captured) -> No
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(max, 1, 2).result() == 2
         assert pool.submit(lambda *, x: x, x=3).result() == 3
+    assert not hasattr(ThreadPoolExecutor.submit, "__wrapped__")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
 from contextlib import closing
 from importlib.util import find_spec
 from typing import Any
@@ -14,42 +13,25 @@ from google import genai
 from google.genai import errors, types
 
 from midspan.core.content import NO_CAPTURE, Capture, Content
-from midspan.core.operation import ErrorInfo, Operation, Status
+from midspan.core.operation import ErrorInfo, Status
 from midspan.core.state import State
 from midspan.testing import Captured
 from midspan.tracking.switches import disable
 from midspan.tracking.tracker import get_progress_registry
+from midspan_instrumentation import _outer
 from midspan_instrumentation.provider import Reading, Server, Usage
-from midspan_instrumentation.providers import _gemini
+from midspan_instrumentation.providers import _gemini, _gemini_interactions
 from midspan_instrumentation.providers.google_genai import PROVIDER
-from tests.fakes.google_genai_calls import NO_TLS, async_client, made, sync_client
+from tests.endings.reading import until
+from tests.fakes.google_genai_calls import HAS_INTERACTIONS, NO_TLS, SDK, async_client, made, sync_client
 from tests.fakes.google_genai_server import FakeGemini
 from tests.fakes.serving import CONTENT
+from tests.instrumentation.seen import fixtures_of, the_operation
 
 CANARY = "canary-7f3a"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeGemini]:
-    with FakeGemini() as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: FakeGemini) -> Iterator[genai.Client]:
-    with sync_client(server.base_url) as client:
-        yield client
-
-
-@pytest.fixture
-def states(seen: Captured) -> list[State]:
-    """The live states, which hold the span's attributes."""
-    return seen._states
-
-
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    return operation
+server, client = fixtures_of(SDK)
 
 
 def weather(city: str) -> str:
@@ -213,17 +195,57 @@ def test_over_aiohttp_a_stream_is_seen_as_over_httpx(server: FakeGemini, seen: C
     assert "waiting_first_chunk" in [event.stage for event in operation.history]
 
 
-@pytest.mark.parametrize("how", ["closed", "dropped"])
-def test_a_stream_that_is_left_early_is_cancelled(how: str, client: genai.Client, seen: Captured) -> None:
-    stream: Any = client.models.generate_content_stream(model="ok", contents="x")
+LEFT = [("closed", "closed early"), ("dropped", "dropped")]
+
+
+def the_ending(seen: Captured) -> tuple[Status, str | None, int]:
+    gc.collect()
+    get_progress_registry().reap()
+    operation = the_operation(seen)
+    return operation.status, operation.status_reason, operation.chunks
+
+
+@pytest.mark.parametrize(("how", "reason"), LEFT)
+def test_a_stream_of_a_chat_that_is_left_early_is_cancelled(
+    how: str, reason: str, client: genai.Client, seen: Captured
+) -> None:
+    stream: Any = client.chats.create(model="ok").send_message_stream("x")
     next(stream)
     if how == "closed":
         stream.close()
     del stream
+    assert the_ending(seen) == (Status.CANCELLED, reason, 1)
+
+
+@pytest.mark.parametrize(("how", "reason"), LEFT)
+def test_an_async_stream_of_a_chat_that_is_left_early_is_cancelled(
+    how: str, reason: str, server: FakeGemini, seen: Captured
+) -> None:
+    async def run() -> None:
+        async with async_client(server.base_url) as client:
+            stream: Any = await client.chats.create(model="ok").send_message_stream("x")
+            await anext(stream)
+            if how == "closed":
+                await stream.aclose()
+            del stream
+            # The loop closes what was inside, one after another.
+            await until(lambda: the_ending(seen)[0] is not Status.RUNNING)
+
+    asyncio.run(run())
+    assert the_ending(seen) == (Status.CANCELLED, reason, 1)
+
+
+def test_nothing_is_kept_of_streams_that_the_application_has_let_go(client: genai.Client, seen: Captured) -> None:
+    list(client.models.generate_content_stream(model="ok", contents="x"))
+    next(iter(client.chats.create(model="ok").send_message_stream("x")))
     gc.collect()
-    get_progress_registry().reap()
-    operation = the_operation(seen)
-    assert (operation.status, operation.status_reason, operation.chunks) == (Status.CANCELLED, "dropped", 1)
+    assert len(seen.operations) == 2
+    assert _outer._noted == {}
+
+
+def test_a_stream_inside_of_no_other_one_is_around_nothing() -> None:
+    assert _outer.around() == ()
+    assert _outer.closing(()) is None
 
 
 def test_a_stream_that_is_not_begun_is_no_request_and_no_operation(
@@ -355,3 +377,111 @@ def test_every_kind_of_contents_is_read(client: genai.Client, seen: Captured) ->
         {"type": "blob", "modality": "image", "mime_type": "image/png", "content": ""},
         {"type": "uri", "modality": "image", "mime_type": "image/png", "uri": "gs://a/b.png"},
     ]
+
+
+interactions = pytest.mark.skipif(not HAS_INTERACTIONS, reason="google-genai 1 had other interactions")
+
+
+@interactions
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_interaction_is_read_without_its_content(
+    stream: bool, client: genai.Client, states: list[State], seen: Captured, server: FakeGemini
+) -> None:
+    config: Any = {"temperature": 0.5, "max_output_tokens": 64, "seed": 11}
+    asked: Any = {"system_instruction": CANARY, "previous_interaction_id": "answer-0", "generation_config": config}
+    answer: Any = client.interactions.create(model="ok", input=CANARY, stream=stream, timeout=12.5, **asked)
+    events = list(answer) if stream else []
+    assert states[0].attributes == {
+        "gen_ai.operation.name": "generate_content",
+        "gen_ai.provider.name": "gcp.gemini",
+        "gen_ai.request.model": "ok",
+        **({"gen_ai.request.stream": True} if stream else {}),
+        "gen_ai.request.max_tokens": 64,
+        "gen_ai.request.temperature": 0.5,
+        "gen_ai.request.seed": 11,
+        "gen_ai.conversation.id": "answer-0",
+        "server.address": "127.0.0.1",
+        "server.port": server.port,
+        "gen_ai.response.id": "answer-1",
+        "gen_ai.response.model": "ok-0001",
+        "gen_ai.response.finish_reasons": ("completed",),
+    }
+    operation = the_operation(seen)
+    assert operation.tokens is not None
+    assert (operation.chunks or 0, operation.tokens.input, operation.tokens.output) == (len(events), 7, 3)
+    assert (operation.tokens.reasoning, operation.tokens.cached, operation.tokens.estimated) == (1, 2, False)
+
+
+@interactions
+def test_a_request_that_is_one_object_is_read_as_its_fields_are(client: genai.Client, states: list[State]) -> None:
+    body: Any = {"model": "ok", "input": "x", "generation_config": {"max_output_tokens": 64}}
+    client.interactions.create(request={"body": body})
+    assert states[0].model == "ok"
+    assert (states[0].attributes or {})["gen_ai.request.max_tokens"] == 64
+
+
+@interactions
+def test_the_first_attempt_of_an_interaction_is_retried_in_the_same_operation(
+    server: FakeGemini, seen: Captured
+) -> None:
+    with made(server.base_url, retry_options={"attempts": 2, "initial_delay": 0.001}) as client:
+        client.interactions.create(model="flaky", input="x")
+    operation = the_operation(seen)
+    assert (operation.status, operation.attempt) == (Status.COMPLETED, 2)
+
+
+@interactions
+def test_an_error_event_of_an_interaction_fails_it(client: genai.Client, seen: Captured) -> None:
+    events: Any = client.interactions.create(model="failing", input="x", stream=True)
+    assert [event.event_type for event in events][-1] == "error"
+    operation = the_operation(seen)
+    assert (operation.status, operation.error) == (Status.FAILED, ErrorInfo(type="overloaded", message=None))
+
+
+@interactions
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_content_of_an_interaction_is_kept_where_that_is_asked_for(
+    stream: bool, client: genai.Client, seen: Captured
+) -> None:
+    registry = get_progress_registry()
+    registry.capture = Capture(preview=True, span=True)
+    tool: Any = {"type": "function", "name": "weather", "description": "What it is like there."}
+    try:
+        answer: Any = client.interactions.create(
+            model="parrot", input=CANARY, system_instruction="be brief", tools=[tool], stream=stream
+        )
+        assert not stream or list(answer)
+    finally:
+        registry.capture = NO_CAPTURE
+    content = seen._states[0].content
+    assert content is not None
+    told = content.attributes(["completed"])
+    assert told["gen_ai.system_instructions"] == [{"type": "text", "content": "be brief"}]
+    assert told["gen_ai.input.messages"] == [{"role": "user", "parts": [{"type": "text", "content": CANARY}]}]
+    assert [each["name"] for each in told["gen_ai.tool.definitions"]] == ["weather"]
+    said, called = told["gen_ai.output.messages"][0]["parts"]
+    assert said["content"] == f"You said: {CANARY}"
+    assert (called["name"], called["arguments"]) == ("weather", '{"city": "Oslo"}')
+
+
+def test_each_kind_of_step_is_a_message() -> None:
+    steps = [
+        {"type": "user_input", "content": [{"type": "text", "text": "Oslo?"}]},
+        {"type": "function_call", "id": "call-1", "name": "weather", "arguments": {"city": "Oslo"}},
+        {"type": "function_result", "call_id": "call-1", "result": "sunny"},
+        {"type": "model_output", "content": [{"type": "text", "text": "Sunny."}]},
+    ]
+    prompt = _gemini_interactions.read_prompt({"body": {"input": steps}})
+    assert [(each["role"], each["parts"][0]["type"]) for each in prompt.messages] == [
+        ("user", "text"),
+        ("assistant", "tool_call"),
+        ("tool", "tool_call_response"),
+        ("assistant", "text"),
+    ]
+
+
+@interactions
+def test_a_disabled_resource_of_interactions_is_not_seen(client: genai.Client, seen: Captured) -> None:
+    disable(client.interactions)
+    client.interactions.create(model="ok", input="x")
+    assert seen.operations == []

@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import groq
 import pytest
 from groq.resources.audio import Audio
 
-from midspan.core.operation import Operation, Status
+from midspan.core.operation import Status
 from midspan.testing import Captured
 from midspan_instrumentation.provider import Server
 from midspan_instrumentation.providers.groq import PROVIDER
-from tests.fakes.groq_calls import SOUND, open_async_client, sync_client
+from tests.fakes.groq_calls import SDK, SOUND, open_async_client
 from tests.fakes.groq_server import FakeGroq
+from tests.instrumentation.seen import fixtures_of, the_operation
 
 CANARY = "canary-7f3a"
 MESSAGES: Any = [{"role": "user", "content": CANARY}]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeGroq]:
-    with FakeGroq() as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: FakeGroq) -> Iterator[groq.Groq]:
-    with sync_client(server.base_url) as client:
-        yield client
-
-
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    return operation
+server, client = fixtures_of(SDK)
 
 
 def test_a_request_is_read_without_its_content(client: groq.Groq, server: FakeGroq, seen: Captured) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -12,55 +11,25 @@ import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import BadRequestError, OverloadedError
 
-from midspan.core.content import NO_CAPTURE, Capture
-from midspan.core.operation import ErrorInfo, Operation, Status
+from midspan.core.operation import ErrorInfo, Status
 from midspan.core.state import State
 from midspan.testing import Captured
 from midspan.tracking.switches import disable
-from midspan.tracking.tracker import get_progress_registry
 from midspan_instrumentation.provider import Piece, Prompt, Reading, Server, Usage
 from midspan_instrumentation.providers import _text_generation as generation
 from midspan_instrumentation.providers.huggingface_hub import PROVIDER, _read_chat, _read_server, _read_task
-from tests.fakes.huggingface_hub_calls import over, sync_client
+from tests.fakes.huggingface_hub_calls import SDK, over
 from tests.fakes.huggingface_server import FakeHuggingFace
 from tests.fakes.sdk import Reply
 from tests.fakes.serving import CONTENT
+from tests.instrumentation.seen import fixtures_of, the_operation
 
 CANARY = "canary-7f3a"
 JSON = "application/json"
 MESSAGES: Any = [{"role": "user", "content": CANARY}]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeHuggingFace]:
-    with FakeHuggingFace() as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: FakeHuggingFace) -> Iterator[InferenceClient]:
-    with sync_client(server.base_url) as client:
-        yield client
-
-
-@pytest.fixture
-def states(seen: Captured) -> list[State]:
-    """The live states, which hold the span's attributes."""
-    return seen._states
-
-
-@pytest.fixture
-def content() -> Iterator[None]:
-    """Content is asked for."""
-    registry = get_progress_registry()
-    registry.capture = Capture(preview=True, span=True)
-    yield
-    registry.capture = NO_CAPTURE
-
-
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    return operation
+server, client = fixtures_of(SDK)
 
 
 def test_a_chat_is_read_without_its_content(
@@ -238,7 +207,7 @@ def test_a_chunk_of_a_generation_is_read(chunk: Any, expected: int | Reading) ->
 
 
 def test_what_is_asked_and_answered_is_kept_on_request(
-    client: InferenceClient, seen: Captured, server: FakeHuggingFace, content: None
+    client: InferenceClient, seen: Captured, server: FakeHuggingFace, capturing: None
 ) -> None:
     list(client.chat_completion(MESSAGES, model="ok", stream=True))
     client.chat_completion(messages=MESSAGES, model="ok")

@@ -10,13 +10,14 @@ from typing import Any
 import litellm
 import pytest
 
-from midspan.core.operation import Operation, Status
+from midspan.core.operation import Status
 from midspan.core.state import State
 from midspan.testing import Captured
 from midspan_instrumentation.provider import Request, Server
 from midspan_instrumentation.providers.litellm import PROVIDER
 from tests.fakes.litellm_calls import SDK
 from tests.fakes.openai_server import CONTENT, FakeOpenAI
+from tests.instrumentation.seen import the_operation
 
 MESSAGES: Any = [{"role": "user", "content": "canary-7f3a"}]
 TEXT = "".join(CONTENT)
@@ -34,17 +35,6 @@ def ask(server: FakeOpenAI) -> Iterator[Ask]:
     """`litellm.completion` of the model `ok`, unless told otherwise."""
     with SDK.sync_client(server.base_url) as client:
         yield lambda model="ok", **asked: client.completion(**{"model": model, "messages": MESSAGES, **asked})
-
-
-@pytest.fixture
-def states(seen: Captured) -> list[State]:
-    """The live states, which hold the span's attributes."""
-    return seen._states
-
-
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    return operation
 
 
 def test_a_request_is_read_without_its_content(ask: Ask, states: list[State], server: FakeOpenAI) -> None:

@@ -9,14 +9,12 @@ from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
-import pydantic
 import pytest
 from mistralai.client import Mistral, utils
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from midspan.core.content import NO_CAPTURE, Capture
-from midspan.core.operation import ErrorInfo, Operation, Status
+from midspan.core.operation import ErrorInfo, Status
 from midspan.core.state import State
 from midspan.sources.otel_spans import SpanMirror
 from midspan.telemetry.spans import SpanRecorder
@@ -29,16 +27,11 @@ from midspan_instrumentation.providers.mistralai import PROVIDER
 from tests.exporting import exporter, nothing_complains, provider
 from tests.fakes.mistralai_calls import ANSWERS, SDK, STREAMS, Twin
 from tests.fakes.mistralai_server import CONVERSATION
-from tests.fakes.sdk import PROMPT, Case, Reply
+from tests.fakes.sdk import PROMPT, Answer, Case, Reply
 from tests.fakes.serving import CONTENT
+from tests.instrumentation.seen import attributes, the_operation
 
 __all__ = ["exporter", "nothing_complains", "provider"]
-
-
-class Answer(pydantic.BaseModel):
-    """What the structured outputs of the fake server are."""
-
-    answer: str
 
 
 CANARY = "canary-7f3a"
@@ -50,22 +43,6 @@ TEXT = "".join(CONTENT)
 def client() -> Mistral:
     """A client that is answered in the process."""
     return SDK.over(lambda url, _, content: SDK.respond(url, content))[0]
-
-
-@pytest.fixture
-def states(seen: Captured) -> list[State]:
-    """The live states, which hold the span's attributes."""
-    return seen._states
-
-
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    return operation
-
-
-def attributes(states: list[State]) -> dict[str, Any]:
-    (state,) = states
-    return dict(state.attributes or {})
 
 
 def answering(status: int, *events: Any, kind: str = "text/event-stream") -> Mistral:
@@ -179,14 +156,6 @@ def test_no_content_is_kept_anywhere(client: Mistral, seen: Captured, states: li
 
 ASKED = [{"role": "user", "parts": [{"type": "text", "content": PROMPT}]}]
 WITHOUT_PROMPT = ("embeddings.create", "ocr.process", "audio.transcriptions.complete", "audio.transcriptions.stream")
-
-
-@pytest.fixture
-def capturing() -> Iterator[None]:
-    registry = get_progress_registry()
-    registry.capture = Capture(preview=True, span=True)
-    yield
-    registry.capture = NO_CAPTURE
 
 
 @pytest.mark.usefixtures("capturing")

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import ollama
 import pytest
 
-from midspan.core.content import NO_CAPTURE, Capture
-from midspan.core.operation import ErrorInfo, Operation, Status
+from midspan.core.operation import ErrorInfo, Status
 from midspan.core.state import State
 from midspan.testing import Captured
 from midspan.tracking.switches import disable
-from midspan.tracking.tracker import get_progress_registry
 from midspan_instrumentation.provider import Reading, Server, Usage
 from midspan_instrumentation.providers import ollama as readers
-from tests.fakes.ollama_calls import ANSWERS, sync_client
+from tests.fakes.ollama_calls import ANSWERS, SDK
 from tests.fakes.ollama_server import FakeOllama
 from tests.fakes.serving import CONTENT
+from tests.instrumentation.seen import fixtures_of, the_operation
 
 CANARY = "canary-7f3a"
 MESSAGES: Any = [{"role": "user", "content": CANARY}]
@@ -33,27 +31,7 @@ thinks = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeOllama]:
-    with FakeOllama() as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: FakeOllama) -> Iterator[Any]:
-    with sync_client(server.base_url) as client:
-        yield client
-
-
-@pytest.fixture
-def states(seen: Captured) -> list[State]:
-    """The live states, which hold the span's attributes."""
-    return seen._states
-
-
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    return operation
+server, client = fixtures_of(SDK)
 
 
 def test_a_request_is_read_without_its_content(client: Any, states: list[State], server: FakeOllama) -> None:
@@ -179,17 +157,13 @@ def test_a_mapping_as_older_releases_give_it_is_read_alike(fields: Any, expected
 
 
 @thinks
+@pytest.mark.usefixtures("capturing")
 def test_thinking_and_tools_are_progress_and_content(client: Any, seen: Captured) -> None:
     def weather(city: str) -> str:
         """What it is like there."""
         return city
 
-    registry = get_progress_registry()
-    registry.capture = Capture(preview=True, span=True)
-    try:
-        list(client.chat(model="ok", messages=MESSAGES, tools=[weather], think=True, stream=True))
-    finally:
-        registry.capture = NO_CAPTURE
+    list(client.chat(model="ok", messages=MESSAGES, tools=[weather], think=True, stream=True))
     content = seen._states[0].content
     assert content is not None
     told = content.attributes(["stop"])
@@ -211,13 +185,9 @@ def test_thinking_and_tools_are_progress_and_content(client: Any, seen: Captured
     assert seen.operations[0].chunks == 6
 
 
+@pytest.mark.usefixtures("capturing")
 def test_the_content_of_a_generation_is_read(client: Any, seen: Captured) -> None:
-    registry = get_progress_registry()
-    registry.capture = Capture(preview=True, span=True)
-    try:
-        client.generate("ok", CANARY, system="be brief")
-    finally:
-        registry.capture = NO_CAPTURE
+    client.generate("ok", CANARY, system="be brief")
     content = seen._states[0].content
     assert content is not None
     assert content.prompt.instructions == [{"type": "text", "content": "be brief"}]

@@ -12,7 +12,7 @@ import pytest
 from openai.resources.chat import Completions
 from openai.types.chat import ChatCompletionChunk
 
-from midspan.core.operation import ErrorInfo, Operation, Status
+from midspan.core.operation import ErrorInfo, Status
 from midspan.core.state import State
 from midspan.testing import Captured
 from midspan.tracking.tracker import get_progress_registry
@@ -23,7 +23,9 @@ from midspan_instrumentation.providers import _stainless
 from midspan_instrumentation.providers.openai import PROVIDER
 from tests.fakes.openai_calls import ANSWERS, STREAMS, sync_client
 from tests.fakes.openai_server import CONTENT, FakeOpenAI
-from tests.instrumentation.conftest import NO_TLS, MakeAsync
+from tests.fakes.sdk import NO_TLS
+from tests.instrumentation.conftest import MakeAsync
+from tests.instrumentation.seen import the_operation
 
 CANARY = "canary-7f3a"
 MESSAGES: Any = [{"role": "user", "content": CANARY}]
@@ -36,17 +38,6 @@ has_responses = pytest.mark.skipif(
 
 
 STREAM = next(case for case in STREAMS if case.name == "chat.stream")
-
-
-@pytest.fixture
-def states(seen: Captured) -> list[State]:
-    """The live states, which hold the span's attributes."""
-    return seen._states
-
-
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    return operation
 
 
 @pytest.mark.skipif(

@@ -11,10 +11,8 @@ import pytest
 from openai.resources.images import Images
 from openai.types import ImagesResponse
 
-from midspan.core.content import NO_CAPTURE, Capture
-from midspan.core.operation import Operation, Status
+from midspan.core.operation import Status
 from midspan.testing import Captured
-from midspan.tracking.tracker import get_progress_registry
 from midspan_instrumentation.provider import Reading, Usage
 from midspan_instrumentation.providers import _audio as audio
 from midspan_instrumentation.providers import _images as images
@@ -22,17 +20,13 @@ from midspan_instrumentation.providers import _moderations as moderations
 from tests.fakes.openai_calls import SOUND
 from tests.fakes.openai_server import CONTENT
 from tests.instrumentation.conftest import MakeAsync
+from tests.instrumentation.seen import the_operation
 
 CANARY = "canary-7f3a"
 streams_images = pytest.mark.skipif(
     "partial_images" not in inspect.signature(Images.generate).parameters,
     reason="this version of the SDK has no partial images",
 )
-
-
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    return operation
 
 
 @streams_images
@@ -106,15 +100,11 @@ def test_moderations_say_which_model_judged(client: openai.OpenAI, seen: Capture
     assert (attributes["gen_ai.response.model"], attributes["gen_ai.response.id"]) == ("ok-0001", "modr-1")
 
 
+@pytest.mark.usefixtures("capturing")
 def test_the_text_of_a_transcription_is_kept_where_the_application_asks_for_it(
     client: openai.OpenAI, seen: Captured
 ) -> None:
-    registry = get_progress_registry()
-    registry.capture = Capture(preview=True)
-    try:
-        client.audio.transcriptions.create(model="ok", prompt=CANARY, **SOUND)
-    finally:
-        registry.capture = NO_CAPTURE
+    client.audio.transcriptions.create(model="ok", prompt=CANARY, **SOUND)
     assert seen._states[0].content is not None
     assert seen._states[0].content.answer() == "".join(CONTENT)
 

@@ -13,11 +13,9 @@ import botocore.config
 import botocore.exceptions
 import pytest
 
-from midspan.core.operation import Operation
-from midspan.core.snapshot import snapshot
-from midspan.core.state import State
 from midspan.testing import Captured
 from midspan.tracking.tracker import get_progress_registry
+from tests.instrumentation.seen import Told
 
 MODEL = "amazon.titan-text-express-v1"
 
@@ -83,22 +81,6 @@ def test_the_first_call_connects_and_the_next_does_not(seen: Captured) -> None:
     first, second = seen.operations
     assert first.stages_completed[:3] == ("connecting_to_model", "sending_request", "waiting_first_chunk")
     assert second.stages_completed[:2] == ("sending_request", "waiting_first_chunk")
-
-
-class Told:
-    """A processor that keeps what it is told of."""
-
-    def __init__(self) -> None:
-        self.seen: list[Operation] = []
-
-    def on_start(self, state: State) -> None:
-        pass
-
-    def on_update(self, state: State) -> None:
-        self.seen.append(snapshot(state, get_progress_registry().clock()))
-
-    def on_end(self, state: State) -> None:
-        pass
 
 
 @pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])

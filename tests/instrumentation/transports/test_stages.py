@@ -13,14 +13,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-import midspan_instrumentation as instrumentation
 from midspan.core.operation import Operation
-from midspan.testing import Captured, capture
+from midspan.testing import Captured
 from midspan.tracking.tracker import get_progress_registry
-from midspan_instrumentation._call import wrap_call
-from midspan_instrumentation._patch import Patch
 from tests.fakes.openai_calls import http
 from tests.fakes.transport_sdk import PARTS, PROVIDER, RETRY_AFTER, Async, Refused, Sync, serving
+from tests.instrumentation.seen import the_ended, wrapped
 
 Eventually = Callable[..., None]
 Asking = Callable[..., Any]
@@ -31,17 +29,8 @@ WAITING = "waiting_first_chunk"
 @pytest.fixture
 def seen() -> Iterator[Captured]:
     """The SDK's targets are wrapped, and so are the libraries."""
-    patches = [Patch(each.module, each.qualname, wrap_call(PROVIDER, each)) for each in PROVIDER.targets]
-    instrumentation.apply(["openai"])
-    for patch in patches:
-        patch.install()
-    try:
-        with capture() as captured:
-            yield captured
-    finally:
-        for patch in patches:
-            patch.remove()
-        instrumentation.undo()
+    with wrapped(PROVIDER) as captured:
+        yield captured
 
 
 class Client:
@@ -90,12 +79,6 @@ def stage_now() -> str | None:
     return None if operation is None else operation.stage
 
 
-def the_operation(seen: Captured) -> Operation:
-    (operation,) = seen.operations
-    assert get_progress_registry().running() == []
-    return operation
-
-
 @every_library
 def test_a_call_connects_sends_and_waits_and_says_so_meanwhile(
     client: Client, seen: Captured, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
@@ -111,7 +94,7 @@ def test_a_call_connects_sends_and_waits_and_says_so_meanwhile(
         monkeypatch.setattr(socket, "getaddrinfo", looking_up)
         assert client.ask(f"{url}/ok") == b"".join(PARTS)
     assert {*stages} == {"connecting_to_model"}
-    assert the_operation(seen).stages_completed[:3] == (*CONNECTED, WAITING)
+    assert the_ended(seen).stages_completed[:3] == (*CONNECTED, WAITING)
 
 
 @every_library
@@ -146,7 +129,7 @@ def test_tls_that_does_not_come_about_fails_the_call_while_it_connects(client: C
     stages: list[str | None] = []
     with deaf(lambda: stages.append(stage_now())) as url, pytest.raises(Exception) as raised:  # noqa: PT011
         client.ask(url)
-    operation = the_operation(seen)
+    operation = the_ended(seen)
     assert stages == ["connecting_to_model"]
     assert (operation.status, operation.stage) == ("failed", "connecting_to_model")
     assert operation.error is not None and operation.error.type.endswith(raised.type.__qualname__)
@@ -163,7 +146,7 @@ def full() -> Iterator[str]:
 def test_a_server_that_accepts_nobody_fails_the_call_while_it_connects(client: Client, seen: Captured) -> None:
     with full() as url, pytest.raises(Exception):  # noqa: B017, PT011 - each library has its own
         client.ask(url, within=0.02)
-    operation = the_operation(seen)
+    operation = the_ended(seen)
     assert (operation.status, operation.stages_completed) == ("failed", ("connecting_to_model",))
 
 
@@ -183,7 +166,7 @@ def test_a_rate_limit_is_waited_for_until_the_servers_own_time(
     assert (between.waiting_for, between.status_reason, between.attempt) == ("rate_limit", "429", 1)
     (begun,) = [event.at for event in between.history if event.stage == "retrying"]
     assert between.next_retry_at == pytest.approx(begun + RETRY_AFTER)
-    operation = the_operation(seen)
+    operation = the_ended(seen)
     assert (operation.status, operation.attempt, operation.next_retry_at) == ("completed", 2, None)
     assert (operation.waiting_for, operation.status_reason) == (None, None)
 
@@ -192,7 +175,7 @@ def test_a_rate_limit_is_waited_for_until_the_servers_own_time(
 def test_a_refusal_that_the_sdk_raises_for_is_no_waiting(client: Client, seen: Captured) -> None:
     with serving() as url, pytest.raises(Refused):
         client.ask(f"{url}/refused")
-    operation = the_operation(seen)
+    operation = the_ended(seen)
     assert (operation.status, operation.attempt, operation.stages_completed[-1]) == ("failed", 1, WAITING)
 
 
@@ -260,7 +243,7 @@ def test_an_answer_that_the_application_reads_itself_ends_as_it_ends(
             if ending != "cut":
                 raise
     gc.collect()
-    operation = the_operation(seen)
+    operation = the_ended(seen)
     assert (operation.status, operation.status_reason) == (status, reason)
     assert operation.stages_completed[:4] == (*CONNECTED, WAITING, "streaming_response")
     assert operation.error is None or ending == "cut"
@@ -299,7 +282,7 @@ def test_the_applications_own_trace_goes_on(seen: Captured) -> None:
     with serving() as url, sdk.http:
         sdk.ask(f"{url}/ok")
     assert "connection.connect_tcp.started" in told and "http11.send_request_body.complete" in told
-    assert the_operation(seen).stages_completed[:3] == (*CONNECTED, WAITING)
+    assert the_ended(seen).stages_completed[:3] == (*CONNECTED, WAITING)
 
 
 def test_a_custom_transport_of_the_sdk_connects_as_it_likes(seen: Captured) -> None:
@@ -312,4 +295,4 @@ def test_a_custom_transport_of_the_sdk_connects_as_it_likes(seen: Captured) -> N
     sdk.http = http.Client(transport=Own())
     with sdk.http:
         assert read(sdk.ask("http://localhost/stream", stream=True)) == b"".join(PARTS)
-    assert the_operation(seen).stages_completed == ("sending_request", WAITING, "streaming_response")
+    assert the_ended(seen).stages_completed == ("sending_request", WAITING, "streaming_response")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -23,6 +23,7 @@ from midspan.tracking.tasks import Tasks
 from midspan.tracking.tracker import ProgressRegistry, get_progress_tracker
 from tests.server.conftest import Serving, Switch, page_of_metrics
 from tests.server.dialects.following import following
+from tests.server.started import fixtures_of
 
 Eventually = Callable[..., None]
 
@@ -46,18 +47,7 @@ def ask_question(
     return {"response": f"{deity_id} {fortune_number} {language}", "confidence": 84}
 
 
-@pytest.fixture
-def tasks(registry: ProgressRegistry) -> Iterator[Tasks]:
-    made = Tasks(registry)
-    made.add(Task.of("ask-question", ask_question, {}))
-    yield made
-    made.stop(within=5)
-
-
-@pytest.fixture
-def asked(serving: Serving, registry: ProgressRegistry, tasks: Tasks) -> Iterator[httpx2.Client]:
-    with serving(registry, tasks=tasks) as client:
-        yield client
+tasks, asked = fixtures_of({"ask-question": ask_question})
 
 
 @pytest.fixture

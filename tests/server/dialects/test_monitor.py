@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -243,6 +244,26 @@ def test_a_socket_is_told_to_come_back_after_an_hour(client: httpx2.Client, monk
             socket.recv(timeout=10)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1001
+
+
+def test_a_ping_that_crosses_our_close_is_not_answered_and_no_error(
+    registry: ProgressRegistry, client: httpx2.Client, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client asks, and is heard only after the connection was closed for its age."""
+    receive_text = WebSocket.receive_text
+
+    async def late(socket: WebSocket) -> str:
+        text = await receive_text(socket)
+        await socket.close(1001)
+        return text
+
+    monkeypatch.setattr(WebSocket, "receive_text", late)
+    with monitoring(client) as socket:
+        receive(socket)
+        socket.send("ping")
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=10)
+        eventually(lambda: not registry.watched)
 
 
 def test_s3_53_sockets_have_a_limit(

@@ -7,7 +7,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -17,10 +17,10 @@ import pytest
 from midspan.core.operation import Status
 from midspan.server.embedded import EmbeddedServer
 from midspan.server.hub import Hub
-from midspan.tracking.task import Task
 from midspan.tracking.tasks import Tasks
 from midspan.tracking.tracker import ProgressRegistry
 from tests.server.conftest import Serving, Switch
+from tests.server.started import fixtures_of
 
 
 def double(n: int) -> int:
@@ -36,19 +36,7 @@ def registry() -> ProgressRegistry:
     return ProgressRegistry()
 
 
-@pytest.fixture
-def tasks(registry: ProgressRegistry) -> Iterator[Tasks]:
-    made = Tasks(registry)
-    for function in (double, forever):
-        made.add(Task.of(function.__name__, function, {}))
-    yield made
-    made.stop(within=5)
-
-
-@pytest.fixture
-def client(serving: Serving, registry: ProgressRegistry, tasks: Tasks) -> Iterator[httpx2.Client]:
-    with serving(registry, tasks=tasks) as client:
-        yield client
+tasks, client = fixtures_of({"double": double, "forever": forever})
 
 
 def message(name: str, **arguments: Any) -> dict[str, Any]:

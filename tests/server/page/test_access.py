@@ -170,7 +170,7 @@ def test_the_focus_is_seen_and_goes_with_its_row_to_the_recent_ones(page: Page, 
     tracker = registry.get_tracker("flow")
     assert tracker is not None
     tracker.complete()
-    expect(page.locator("#recent-list [data-id=flow] .name")).to_be_focused(timeout=8000)
+    expect(page.locator("#recent-list [data-id=flow] .name")).to_be_focused()
 
 
 def test_s3_58_on_a_phone_nothing_is_wider_than_the_screen(visit: Visit, client: httpx2.Client) -> None:

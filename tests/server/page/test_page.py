@@ -59,7 +59,7 @@ def test_s3_16_20_progress_rises_and_the_ending_moves_to_the_recent_ones(
     assert row.evaluate("row => row.marked"), "the element was made anew"
     tracker.complete()
     expect(row.locator(".doing")).to_have_text("completed")
-    expect(page.locator("#recent-list [data-id=load]")).to_be_visible(timeout=8000)
+    expect(page.locator("#recent-list [data-id=load]")).to_be_visible()
     expect(page.locator("#running-list li")).to_have_count(0)
 
 
@@ -89,6 +89,30 @@ def test_remaining_time_has_its_range(visit: Visit, serving, clock: FakeClock) -
             re.compile(r"^(\d\d s|1 min) left \(\d.+ (s|min)\)$")
         )
         expect(row_of(page, "eta").locator(".elapsed")).to_have_text(re.compile(r"^3\d s$"))
+
+
+def test_on_the_narrowest_phone_names_and_times_are_not_cut_off(visit: Visit, serving, clock: FakeClock) -> None:
+    registry = ProgressRegistry(clock=clock)
+    tracker = track(registry, "flow", name="nightly import", total=100)
+    track(registry, "part", parent="flow").start()
+    for seconds in (209, 211, 210):
+        clock.advance(seconds)
+        tracker.update(message="rows")
+        tracker.advance(10)
+    with serving(registry) as client:
+        page = visit(client.base_url, viewport={"width": 320, "height": 700}, is_mobile=True)
+        name = row_of(page, "flow").locator(".name")
+        expect(row_of(page, "flow").locator(".long")).to_contain_text("left")
+        assert name.evaluate("name => name.scrollWidth <= name.clientWidth")
+        name.click()
+        line = page.locator("#detail .timeline li").last
+        expect(line.locator("time")).to_have_text("+10 min 30 s")
+        ends, begins, ends_type, says = line.evaluate(
+            """line => { const [time, type, said] = line.children; const at = document.createRange();
+                const text = (of) => (at.selectNodeContents(of), at.getBoundingClientRect());
+                return [text(time).right, text(type).left, text(type).right, text(said).left]; }"""
+        )
+        assert ends < begins and ends_type < says
 
 
 def test_a_stalled_one_is_marked(visit: Visit, serving, clock: FakeClock) -> None:
@@ -270,6 +294,15 @@ def test_a_running_one_is_followed_to_its_end_and_leads_to_its_parts(page: Page,
 def test_one_that_is_not_kept_says_so(visit: Visit, client: httpx2.Client) -> None:
     page = visit(client.base_url, "/#op=gone")
     expect(page.locator("#detail [role=alert]")).to_have_text("This operation is not kept any more.")
+    expect(page.locator("#detail progress")).to_be_hidden()
+
+
+def test_one_that_is_not_kept_shows_nothing_of_the_one_before_it(page: Page, failed: ProgressTracker) -> None:
+    row_of(page, "bad").locator(".name").click()
+    expect(page.locator("#detail .state")).to_have_text("failed: ConnectionError")
+    page.evaluate("location.hash = 'op=gone'")
+    expect(page.locator("#detail-title")).to_have_text("gone")
+    expect(page.locator("#detail .head")).to_have_text("")
 
 
 def test_cancelling_is_there_for_what_can_be_cancelled_and_takes_two_presses(

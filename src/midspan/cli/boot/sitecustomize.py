@@ -6,6 +6,7 @@ The folder holds nothing else, so that nothing else of it can be imported by acc
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -26,6 +27,10 @@ def _attach() -> None:
         from midspan.runtime.wiring import boot
 
         boot()
+    except KeyboardInterrupt:
+        # Within `site` it would be a fatal error of Python's; a program at its first line dies of the signal.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
     except Exception as error:
         # The program must run all the same, whatever is wrong with midspan in this Python.
         sys.stderr.write(f"midspan: not attached: it is not usable in {sys.executable} ({error!r})\n")

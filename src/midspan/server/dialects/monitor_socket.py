@@ -100,6 +100,8 @@ class _Connection:
 
     async def _send(self, row: Row) -> None:
         async with self._sending, asyncio.timeout(SEND_SECONDS):
+            if self._socket.application_state is not WebSocketState.CONNECTED:
+                raise WebSocketDisconnect(1006)  # we have closed it, while the client was still asking
             await self._socket.send_text(encode(row).decode())
 
 

@@ -23,10 +23,6 @@ class ToolArgumentError(ValueError):
     """Arguments do not fit the tool; the message names which."""
 
 
-class NoArguments(msgspec.Struct, forbid_unknown_fields=True):
-    """None."""
-
-
 class StartLongTask(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Seed S1-17. `duration_seconds` and `steps` are arguments of the task that takes them, and else ignored."""
 

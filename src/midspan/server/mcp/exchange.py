@@ -7,13 +7,15 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import Message, Receive
 
+from midspan.server.disconnect import disconnect
+
 
 async def while_connected(answer: Callable[[Receive], Awaitable[None]], receive: Receive) -> None:
     """Await `answer(receive)`, and cancel it when the client has gone, who may have waited for long."""
     body = [await receive()]
     while body[-1].get("more_body", False):
         body.append(await receive())
-    gone = asyncio.ensure_future(_disconnect(receive))
+    gone = asyncio.ensure_future(disconnect(receive))
 
     async def replay() -> Message:
         return body.pop(0) if body else await asyncio.shield(gone)
@@ -27,9 +29,3 @@ async def while_connected(answer: Callable[[Receive], Awaitable[None]], receive:
         await asyncio.wait({answering})
     if not answering.cancelled():
         answering.result()
-
-
-async def _disconnect(receive: Receive) -> Message:
-    while (message := await receive())["type"] != "http.disconnect":
-        pass
-    return message

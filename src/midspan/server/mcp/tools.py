@@ -20,6 +20,7 @@ from midspan.server.problem import Problem
 from midspan.server.statistics import summary
 from midspan.server.tasks import start_task
 from midspan.server.tokens import Access
+from midspan.server.visible import found
 from midspan.tracking.cancelling import CancelOutcome, request_cancel
 from midspan.tracking.tasks import Tasks
 from midspan.tracking.tracker import ProgressRegistry
@@ -96,10 +97,7 @@ class Tools:
 
     def find(self, operation_id: str, access: Access) -> Operation:
         """An operation that may be seen. Raises Problem (404)."""
-        operation = self.registry.get(operation_id)
-        if operation is None or not access.may_see(operation):
-            raise Problem(404, "operation-not-found", f"no operation {operation_id!r} is running or kept")
-        return operation
+        return found(self.registry, operation_id, access)
 
     def newest(self, access: Access, wanted: Selection, limit: int, cursor: str | None = None) -> JsonObject:
         """A page of operations that may be seen, and the cursor of the next."""

@@ -87,7 +87,7 @@ export class Detail {
     write(this.#title, known?.name ?? id);
     write(this.#refused, "");
     for (const part of Object.values(this.#parts)) part.tell(false);
-    if (known) this.#tell(known);
+    this.#tellHead(known);
     if (!this.#dialog.open) this.#dialog.showModal();
     find("detail-body").scrollTop = 0;
     this.#title.focus();
@@ -148,6 +148,17 @@ export class Detail {
   #refuse(refusal) {
     if (refusal.status === 401) this.#on.refused(refusal);
     write(this.#refused, refusal.status === 404 ? "This operation is not kept any more." : refusal.message);
+  }
+
+  /** Of an operation that is not known yet nothing is told, and nothing any more of the one before it. */
+  #tellHead(known) {
+    if (known) {
+      this.#tell(known);
+      return;
+    }
+    attribute(this.#dialog, "data-state", null);
+    for (const each of [this.#state, this.#said, this.#notice, this.#far]) write(each, "");
+    for (const each of [this.#bar, this.#cancel]) show(each, false);
   }
 
   #tell(row) {

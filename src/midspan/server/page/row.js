@@ -25,11 +25,15 @@ export class RowView {
     tokens: element("p", { class: "tokens" }),
     rate: element("p", { class: "muted" }),
     elapsed: element("p", { class: "elapsed" }),
-    left: element("p", { class: "muted" }),
+    left: element("span"),
+    range: element("span", { class: "spare" }),
   };
+
+  #foldCount = element("span");
 
   constructor(id) {
     const part = this.#parts;
+    part.fold.append(this.#foldCount, element("span", { class: "spare" }, " below"));
     this.element = element(
       "li",
       { class: "operation", "data-id": id },
@@ -38,7 +42,7 @@ export class RowView {
       element("div", { class: "how" }, part.doing, element("p", { class: "said" }, part.notice, part.message)),
       element("div", { class: "far" }, part.bar, element("p", { class: "numbers" }, part.percent, part.amounts)),
       element("div", { class: "counted" }, part.tokens, part.rate),
-      element("div", { class: "long" }, part.elapsed, part.left),
+      element("div", { class: "long" }, part.elapsed, element("p", { class: "muted" }, part.left, part.range)),
     );
   }
 
@@ -66,7 +70,7 @@ export class RowView {
     show(this.#parts.fold, below > 0);
     attribute(this.#parts.fold, "aria-expanded", String(isOpen));
     attribute(this.#parts.fold, "aria-label", `${below} below ${row.name}`);
-    write(this.#parts.fold, `${below} below`);
+    write(this.#foldCount, String(below));
   }
 
   #tellDoing(row) {
@@ -90,8 +94,8 @@ export class RowView {
     const seconds = elapsed(row, at);
     write(this.#parts.elapsed, hasEnded(row) ? duration(seconds) : seconds === null ? "not started" : coarse(seconds));
     const left = remaining(row, at);
-    const range = left.range && ` (${left.range})`;
-    write(this.#parts.left, hasEnded(row) ? ago(since(row.ended_at, at)) : left.text + range);
+    write(this.#parts.left, hasEnded(row) ? ago(since(row.ended_at, at)) : left.text);
+    write(this.#parts.range, left.range && ` (${left.range})`);
   }
 }
 

@@ -1,8 +1,11 @@
 // Grafana's published visualizations as panels; only the shape of the state timeline, which is not published, is ours.
 import * as data from '@grafana/data';
 import { sceneUtils } from '@grafana/scenes';
-import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, TimeSeries, VizRepeater, useTheme2 } from '@grafana/ui';
-import { TableNG } from '@grafana/ui/unstable';
+import { BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, Table as Table11, TimeSeries, VizRepeater, useTheme2 } from '@grafana/ui';
+import * as unstable from '@grafana/ui/unstable';
+
+// Grafana 11 has only the table before this one.
+const Grid: any = 'TableNG' in unstable ? unstable.TableNG : Table11;
 
 const filled = (panel: any) => panel.data.series.some((frame: any) => frame.length > 0);
 
@@ -59,7 +62,7 @@ function Bars(panel: any) {
 
 function Table({ data: { series, structureRev }, width, height, options, fieldConfig, replaceVariables, timeRange }: any) {
   data.cacheFieldDisplayNames(series);
-  return <TableNG {...({} as any)} data={series[0]} structureRev={structureRev} width={width} height={height}
+  return <Grid data={series[0]} structureRev={structureRev} width={width} height={height}
     fieldConfig={fieldConfig} cellHeight={options.cellHeight} noHeader={!options.showHeader} initialSortBy={options.sortBy}
     getActions={() => []} replaceVariables={replaceVariables} timeRange={timeRange} enableSharedCrosshair={false} />;
 }
@@ -80,7 +83,7 @@ function spans(times: number[], values: number[], interval: number) {
 
 function Timeline({ data: { series }, timeRange, width, height }: any) {
   const theme = useTheme2();
-  const named = 210;
+  const named = 240;
   const [from, to] = [timeRange.from.valueOf(), timeRange.to.valueOf()];
   const x = (at: number) => named + ((width - named) * (Math.max(at, from) - from)) / (to - from);
   const tall = Math.min(32, height / series.length);
