@@ -17,7 +17,7 @@ from midspan_instrumentation import _content
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._layers import Layers
 from midspan_instrumentation._outer import during_closing, is_loop_ending
-from midspan_instrumentation.provider import ChunkReader, Reading, Target, no_tokens
+from midspan_instrumentation.provider import ChunkReader, Reading, Target, no_tokens, replace
 
 Watching = Generator[object, None, None] | AsyncGenerator[object, None]
 
@@ -148,7 +148,7 @@ class Watch:
             return
         self._reasons += found.finish_reasons
         # Each choice has its own end mark: the span is told of all.
-        record(tracker, found._replace(finish_reasons=self._reasons))
+        record(tracker, replace(found, finish_reasons=self._reasons))
         if found.finish_reasons and len(self._reasons) >= self._choices and not tracker.is_ended:
             tracker.enter_stage(instrumenting.Stage.PROCESSING_RESPONSE)
         if found.stage is not None or found.layer is not None:

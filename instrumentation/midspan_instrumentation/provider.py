@@ -70,7 +70,7 @@ class Server(NamedTuple):
     model: str | None = None
 
 
-class Request(NamedTuple):
+class Request(Struct, frozen=True):
     """What a call asks for: never its content.
 
     `choices` is how many answers were asked for, so that a stream is over at the last one's end
@@ -106,7 +106,7 @@ class Layer(NamedTuple):
     total: float | None = None
 
 
-class Reading(NamedTuple):
+class Reading(Struct, frozen=True):
     """What a reader found in a response, or in a chunk that says more than "one more token".
 
     `tokens` are output tokens to add to the estimate. Each of `finish_reasons` is the end mark of

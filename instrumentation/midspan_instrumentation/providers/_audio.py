@@ -43,7 +43,7 @@ def read_event(event: object) -> int | Reading:
     kind = text(getattr(event, "type", None)) or ""
     if kind.endswith(".delta"):
         return 1
-    return read_transcription(event)._replace(is_last=True) if kind.endswith(".done") else 0
+    return replace(read_transcription(event), is_last=True) if kind.endswith(".done") else 0
 
 
 def read_prompt(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import NamedTuple, cast
 
-from midspan_instrumentation.provider import ChunkReader, Piece, PieceReader, Prompt, Reading
+from midspan_instrumentation.provider import ChunkReader, Piece, PieceReader, Prompt, Reading, replace
 from midspan_instrumentation.providers import (
     _bedrock_texts,
     _chat_completions,
@@ -110,7 +110,7 @@ def read_part(part: object) -> int | Reading:
     asked, told, cached, written = (whole(field(metrics, f"{name}TokenCount")) for name in _COUNTS)
     usage = _converse.usage_of(asked, told, cached, written)
     reading = Reading(tokens=found) if isinstance(found, int) else found
-    return reading._replace(usage=usage, is_last=True)
+    return replace(reading, usage=usage, is_last=True)
 
 
 def read_answer(body: object) -> Iterable[Piece]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from midspan_instrumentation.provider import Reading, Request, Usage
+from midspan_instrumentation.provider import Reading, Request, Usage, replace
 from midspan_instrumentation.providers._fields import (
     Readers,
     field,
@@ -64,7 +64,7 @@ def read_request(
 
 def read_streamed(*args: object, **asked: object) -> Request:
     """`messages.stream`."""
-    return read_request(*args, **asked)._replace(stream=True)
+    return replace(read_request(*args, **asked), stream=True)
 
 
 def read_message(result: object) -> Reading:

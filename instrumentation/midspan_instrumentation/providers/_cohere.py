@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from midspan_instrumentation.provider import Failure, Reading, Request, Server, Usage
+from midspan_instrumentation.provider import Failure, Reading, Request, Server, Usage, replace
 from midspan_instrumentation.providers._addresses import server_at
 from midspan_instrumentation.providers._fields import (
     Readers,
@@ -80,7 +80,7 @@ def read_request(
 def read_embed_request(*_: object, texts: object = None, batching: object = True, **asked: object) -> Request:
     """`embed` of a client, which sends long lists in batches; those with images it does not."""
     count = len(items(texts)) if batching is not False and items(asked.get("images")) == () else 0
-    return read_request(**asked)._replace(parts=-(-count // BATCH))
+    return replace(read_request(**asked), parts=-(-count // BATCH))
 
 
 def read_answer(result: object) -> Reading:
@@ -119,7 +119,7 @@ def _whole(value: object) -> int | None:
 def read_generation(result: object) -> Reading:
     """A `Generation`: each of its texts has a reason of its own."""
     reasons = (text(field(each, "finish_reason")) for each in items(own(result, "generations")))
-    return read_answer(result)._replace(finish_reasons=tuple(reason for reason in reasons if reason))
+    return replace(read_answer(result), finish_reasons=tuple(reason for reason in reasons if reason))
 
 
 def read_event(event: Any) -> int | Reading:
@@ -141,10 +141,10 @@ def read_event_v1(event: Any) -> int | Reading:
         return 0
     reason, found = text(own(event, "finish_reason")), _ended(event.response)
     failure = found.failure or (Failure(reason) if reason in _FAILED else None)
-    return found._replace(finish_reasons=(reason,) if reason else found.finish_reasons, failure=failure)
+    return replace(found, finish_reasons=(reason,) if reason else found.finish_reasons, failure=failure)
 
 
 def _ended(told: object, message: object = None) -> Reading:
     found = read_answer(told)
     failure = found.failure and found.failure._replace(message=text(message))
-    return found._replace(is_last=True, failure=failure)
+    return replace(found, is_last=True, failure=failure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from midspan_instrumentation.provider import Failure, Reading, Request, Usage
+from midspan_instrumentation.provider import Failure, Reading, Request, Usage, replace
 from midspan_instrumentation.providers._fields import Readers, field, fields_of, given_of, number, text, texts, whole
 
 if TYPE_CHECKING:
@@ -88,4 +88,4 @@ def read_event(kind: str, fields: object) -> int | Reading:
         return 1
     if kind == "messageStop":
         return read_response(fields)
-    return read_response(fields)._replace(is_last=True) if kind == "metadata" else 0
+    return replace(read_response(fields), is_last=True) if kind == "metadata" else 0

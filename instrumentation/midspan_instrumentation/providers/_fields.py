@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
-from midspan_instrumentation.provider import Request
+from midspan_instrumentation.provider import Request, replace
 
 Readers = Mapping[str, tuple[str, Callable[[object], object]]]
 """Parameter of an SDK's method → the span attribute for it, and how its value is read."""
@@ -88,7 +88,7 @@ def streamed(read: Callable[..., Request]) -> Callable[..., Request]:
     """The reader for a method that always streams, of another one's that never does."""
 
     def read_streamed(*args: object, **asked: object) -> Request:
-        return read(*args, **asked)._replace(stream=True)
+        return replace(read(*args, **asked), stream=True)
 
     return read_streamed
 

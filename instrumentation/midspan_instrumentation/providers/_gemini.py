@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from midspan_instrumentation.provider import Reading, Request, Usage
+from midspan_instrumentation.provider import Reading, Request, Usage, replace
 from midspan_instrumentation.providers._fields import (
     Readers,
     field,
@@ -133,7 +133,7 @@ def _read_whole_chunk(chunk: object) -> int | Reading:
     parts = [part for each in candidates for part in items(field(field(each, "content"), "parts"))]
     tokens = sum(len(text(field(part, "text")) or "") // CHARACTERS or 1 for part in parts)
     found = read_response(chunk)
-    return found._replace(tokens=tokens) if found.finish_reasons else tokens
+    return replace(found, tokens=tokens) if found.finish_reasons else tokens
 
 
 def read_embeddings(answer: object) -> Reading:

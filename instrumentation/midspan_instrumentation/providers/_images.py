@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midspan_instrumentation.provider import Reading, Request
+from midspan_instrumentation.provider import Reading, Request, replace
 from midspan_instrumentation.providers._chat_completions import read_usage
 from midspan_instrumentation.providers._fields import parsed, seconds, text, whole
 
@@ -38,4 +38,4 @@ def read_event(event: object) -> int | Reading:
     if kind.endswith(".partial_image"):
         index = whole(getattr(event, "partial_image_index", None))
         return 0 if index is None else Reading(step=index + 1)
-    return read_response(event)._replace(is_last=True) if kind.endswith(".completed") else 0
+    return replace(read_response(event), is_last=True) if kind.endswith(".completed") else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from midspan_instrumentation.provider import Failure, Reading, Request, Server
+from midspan_instrumentation.provider import Failure, Reading, Request, Server, replace
 from midspan_instrumentation.providers import _chat_completions, _embeddings
 from midspan_instrumentation.providers._addresses import server_at
 from midspan_instrumentation.providers._fields import own, text
@@ -43,7 +43,8 @@ def read_request(
     """`chat.complete`, `fim.complete`, `agents.complete` and what is named like them."""
     request = _chat_completions.read_request(seed=random_seed, **asked)
     named = {"gen_ai.agent.id": text(agent_id), "gen_ai.conversation.id": text(conversation_id)}
-    return request._replace(
+    return replace(
+        request,
         timeout=None if timeout_ms is None else _seconds(timeout_ms),
         server=server_at(server_url, SDK_TIMEOUT) if isinstance(server_url, str) else None,
         attributes={**request.attributes, **{name: value for name, value in named.items() if value is not None}},
@@ -53,14 +54,14 @@ def read_request(
 def read_embeddings_request(*_: object, output_dimension: object = None, **asked: object) -> Request:
     """`embeddings.create`."""
     given = _embeddings.read_request(dimensions=output_dimension, encoding_format=asked.get("encoding_format"))
-    return read_request(**asked)._replace(attributes=given.attributes)
+    return replace(read_request(**asked), attributes=given.attributes)
 
 
 def read_embeddings(result: object) -> Reading:
     """An `EmbeddingResponse`; the SDK puts zeros where the server has told nothing."""
     found = _embeddings.read_response(result)
     usage = found.usage
-    return found._replace(id=text(own(result, "id")), usage=usage and usage._replace(output=None))
+    return replace(found, id=text(own(result, "id")), usage=usage and usage._replace(output=None))
 
 
 def read_answer(result: object) -> Reading:
@@ -81,9 +82,9 @@ def read_event(event: CompletionEvent) -> int | Reading:
     if isinstance(found, int):
         return found
     is_last = found.usage is not None and bool(found.finish_reasons)
-    return _told(found)._replace(is_last=is_last)
+    return replace(_told(found), is_last=is_last)
 
 
 def _told(found: Reading) -> Reading:
     """The model may also finish with an error."""
-    return found._replace(failure=Failure("error")) if "error" in found.finish_reasons else found
+    return replace(found, failure=Failure("error")) if "error" in found.finish_reasons else found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from midspan_instrumentation.provider import Failure, Piece, Prompt, Reading, Request
+from midspan_instrumentation.provider import Failure, Piece, Prompt, Reading, Request, replace
 from midspan_instrumentation.providers._chat_completions import read_usage
 from midspan_instrumentation.providers._fields import field, fields_of, items, own, text, whole
 from midspan_instrumentation.providers._messages import (
@@ -40,7 +40,7 @@ def read_event(event: Any) -> int | Reading:
     if kind in ("message.output.delta", "function.call.delta"):
         return 1
     if kind == "conversation.response.done":
-        return read_response(event.data)._replace(is_last=True)
+        return replace(read_response(event.data), is_last=True)
     if kind == "conversation.response.error":
         return Reading(failure=Failure(str(event.data.code), text(event.data.message)))
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from midspan_instrumentation.provider import Piece, Reading
+from midspan_instrumentation.provider import Piece, Reading, replace
 from midspan_instrumentation.providers._chat_completions import read_usage
 from midspan_instrumentation.providers._fields import field, items, own, text
 
@@ -33,7 +33,7 @@ def read_event(event: Any) -> int | Reading:
     """Each delta is one token; the last event has the usage."""
     kind = getattr(event.data, "type", None)
     if kind == "transcription.done":
-        return read_transcript(event.data)._replace(is_last=True)
+        return replace(read_transcript(event.data), is_last=True)
     return int(kind == "transcription.text.delta")
 
 

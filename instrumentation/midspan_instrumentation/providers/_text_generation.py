@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from midspan_instrumentation.provider import Piece, Prompt, Reading, Request, Usage
+from midspan_instrumentation.provider import Piece, Prompt, Reading, Request, Usage, replace
 from midspan_instrumentation.providers._fields import Readers, field, given_of, items, number, text, texts, whole
 from midspan_instrumentation.providers._messages import message, text_part
 
@@ -47,7 +47,7 @@ def read_chunk(chunk: object) -> int | Reading:
     if isinstance(chunk, str):
         return 1 if chunk else 0
     tokens = 1 if _written(chunk) else 0
-    return tokens if field(chunk, "details") is None else read_response(chunk)._replace(tokens=tokens)
+    return tokens if field(chunk, "details") is None else replace(read_response(chunk), tokens=tokens)
 
 
 def _written(chunk: object) -> str | None:

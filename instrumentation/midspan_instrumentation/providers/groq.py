@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from midspan_instrumentation.provider import Provider, Reading, Server, Target
+from midspan_instrumentation.provider import Provider, Reading, Server, Target, replace
 from midspan_instrumentation.providers import _audio, _chat_completions, _chat_content, _embeddings
 from midspan_instrumentation.providers._fields import field
 from midspan_instrumentation.providers._stainless import read_client, retry_delays, server_behind, stream_classes
@@ -20,7 +20,7 @@ def _read_chunk(chunk: Any) -> int | Reading:
     if isinstance(found, int) or found.usage is not None:
         return found
     usage = field(getattr(chunk, "x_groq", None), "usage")
-    return found._replace(usage=_chat_completions.read_usage(usage, "prompt", "completion"))
+    return replace(found, usage=_chat_completions.read_usage(usage, "prompt", "completion"))
 
 
 _CHAT = Target(

@@ -69,7 +69,7 @@ def _asked_at(request: Request) -> Request:
     """A call may name an address in the place of its model."""
     if request.model is None or not _is_url(request.model):
         return request
-    return request._replace(model=None, server=_server_at(request.model))
+    return replace(request, model=None, server=_server_at(request.model))
 
 
 def _read_chat(*args: object, **asked: object) -> Request:

@@ -84,7 +84,7 @@ def _of_service(read: Callable[..., Request]) -> Callable[..., Request]:
     ) -> Request:
         provider, name = _service(model, custom_llm_provider)
         server = _server(provider, text(api_base) or text(base_url))
-        return read(model=name, **asked)._replace(server=server)
+        return replace(read(model=name, **asked), server=server)
 
     return read_request
 
@@ -121,7 +121,7 @@ def _read_text_chunk(chunk: object) -> int | Reading:
     """A chunk of `text_completion`. Each has a usage, which is all zeros until the server has told one."""
     found = _text_completions.read_chunk(chunk)
     if isinstance(found, Reading) and found.usage is not None and not (found.usage.input or found.usage.output):
-        return found._replace(usage=None)
+        return replace(found, usage=None)
     return found
 
 

@@ -95,7 +95,7 @@ def _read_text_chunk(chunk: GenerateResponse) -> int | Reading:
 
 def _read_whole_chunk(chunk: object, written: object) -> int | Reading:
     tokens = any(field(written, name) for name in ("content", "response", "thinking", "tool_calls"))
-    return _read_response(chunk)._replace(tokens=int(tokens)) if field(chunk, "done") else int(tokens)
+    return replace(_read_response(chunk), tokens=int(tokens)) if field(chunk, "done") else int(tokens)
 
 
 def _read_server(instance: object) -> Server:

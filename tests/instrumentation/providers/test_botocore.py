@@ -269,9 +269,7 @@ MAKERS: list[tuple[Any, Reading, list[Piece]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("body", "reading", "pieces"), MAKERS, ids=lambda value: next(iter(value), "") if value else ""
-)
+@pytest.mark.parametrize(("body", "reading", "pieces"), MAKERS, ids=[next(iter(body)) for body, _, _ in MAKERS])
 def test_each_makers_answers_are_read_in_their_own_words(body: Any, reading: Reading, pieces: list[Piece]) -> None:
     parsed = bodies.parse(json.dumps(body).encode())
     assert bodies.read(parsed) == reading
