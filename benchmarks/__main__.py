@@ -34,13 +34,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"which of: {', '.join(known_names())}")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--keep", action="store_true", help="write the raw data of these, beside that of the others")
     arguments = parser.parse_args()
     budgets = [budget for budget in BUDGETS if not arguments.names or budget.name in arguments.names]
     raw = measure(budgets, arguments.rounds) if budgets else {}
     if raw:
         print(table(budgets, raw))
     once = {name: run_script(name) for name in SCRIPTS if not arguments.names or name in arguments.names}
-    if not arguments.names:
+    if arguments.keep or not arguments.names:
         keep(raw, arguments.rounds, once)
     return 0
 
@@ -105,20 +106,23 @@ def _allowed(budget: Budget) -> str:
 
 
 def keep(raw: dict[str, list[float]], rounds: int, once: dict[str, dict[str, Any]]) -> None:
-    """Write the raw data next to the benchmark."""
+    """Write the raw data next to the benchmark; what was not measured now stays as it is."""
+    path = RESULTS / f"python-{platform.python_version()}.json"
+    before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     packages = ("midspan", "openai", "opentelemetry-sdk", "wrapt", "msgspec", "prometheus-client")
+    known = {budget.workload for budget in BUDGETS} | {budget.baseline for budget in BUDGETS}
+    values = {name: each for name, each in before.get("values", {}).items() if name in known} | raw
+    run = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "rounds": rounds}
     document = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
-        "rounds": rounds,
         "packages": {name: version(name) for name in packages},
         "unit": {budget.workload: budget.unit for budget in BUDGETS},
-        "values": raw,
-        "medians": {name: statistics.median(values) for name, values in raw.items()},
-        "once": once,
+        "runs": before.get("runs", {}) | dict.fromkeys([*raw, *once], run),
+        "values": values,
+        "medians": {name: statistics.median(each) for name, each in values.items()},
+        "once": before.get("once", {}) | once,
     }
-    path = RESULTS / f"python-{platform.python_version()}.json"
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(f"\nraw data: {path.relative_to(RESULTS.parent.parent)}", file=sys.stderr)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
@@ -83,11 +85,20 @@ def close_the_response(call: Opened) -> None:
     call.http_response(stream).close()
 
 
+def is_gone(stream: weakref.ref[Any]) -> bool:
+    """True once nobody has the stream any more: a thread of the SDK's own may hold it for a moment."""
+    gc.collect()
+    return stream() is None
+
+
 def break_and_drop(call: Opened) -> None:
     stream = begun(call)
     next(iter(stream))
+    dropped = weakref.ref(stream)
     del stream
-    gc.collect()
+    deadline = time.monotonic() + DEADLINE
+    while not is_gone(dropped) and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def never_read(call: Opened) -> None:
@@ -202,8 +213,9 @@ async def aclose_the_response(call: Opened) -> None:
 async def abreak_and_drop(call: Opened) -> None:
     stream = await abegun(call)
     await anext(aiter(stream))
+    dropped = weakref.ref(stream)
     del stream
-    gc.collect()
+    await until(lambda: is_gone(dropped))
 
 
 async def anever_read(call: Opened) -> None:
