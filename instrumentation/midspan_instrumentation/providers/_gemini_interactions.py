@@ -111,9 +111,9 @@ def read_event(event: Any) -> int | Reading:
     return 0
 
 
-def _tokens(delta: object) -> int:
+def _tokens(delta: Any) -> int:
     try:
-        return len(delta.text) // _gemini.CHARACTERS or 1  # type: ignore[attr-defined]
+        return len(delta.text) // _gemini.CHARACTERS or 1
     except (AttributeError, TypeError):
         # Arguments of a tool, or thoughts; what is neither is no answer of the model's own.
         return int(text(field(delta, "type")) in ("arguments_delta", "thought_summary"))
