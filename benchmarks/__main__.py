@@ -1,7 +1,8 @@
 """Run every workload with and without midspan, side by side, and print medians of differences.
 
-Each measurement is a process of its own; within a round the variants are shuffled. The figure is CPU time of the whole
-process (`time.process_time`: all threads), because wall time on a shared machine measures the neighbours.
+Each measurement is a process of its own, but for calls and streams, where one process does them each way in turns;
+within a round the measurements are shuffled. The figure is CPU time of the whole process (`time.process_time`: all
+threads), because wall time on a shared machine measures the neighbours.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks import turns
 from benchmarks.workloads import BUDGETS, Budget
 
 RESULTS = Path(__file__).parent / "results"
@@ -60,18 +62,28 @@ def run_script(name: str) -> dict[str, Any]:
 
 def measure(budgets: list[Budget], rounds: int) -> dict[str, list[float]]:
     """Every workload that the budgets need, `rounds` times: name → values."""
-    names = sorted({name for budget in budgets for name in (budget.workload, budget.baseline) if name})
-    raw: dict[str, list[float]] = {name: [] for name in names}
+    names = {name for budget in budgets for name in (budget.workload, budget.baseline) if name}
+    runs = sorted({run_of(name) for name in names})
+    raw: dict[str, list[float]] = {name: [] for name in sorted(names)}
     for number in range(rounds):
-        for name in random.sample(names, len(names)):
-            raw[name].append(one(name))
+        for run in random.sample(runs, len(runs)):
+            for name, value in figures_of(run).items():
+                raw.setdefault(name, []).append(value)
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
     return raw
 
 
-def one(name: str) -> float:
-    """One measurement in a fresh process."""
-    return float(output_of("benchmarks.workloads", name).split()[-1])
+def run_of(name: str) -> str:
+    """The process that measures the figure of this name: its own, or one that has several ways in turns."""
+    group = name.partition(".")[0]
+    return group if group in turns.WORKLOADS else name
+
+
+def figures_of(run: str) -> dict[str, float]:
+    """What one fresh process has measured, by name."""
+    if run in turns.WORKLOADS:
+        return json.loads(output_of("benchmarks.turns", run).splitlines()[-1])
+    return {run: float(output_of("benchmarks.workloads", run).split()[-1])}
 
 
 def output_of(*words: str) -> str:

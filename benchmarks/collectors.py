@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from benchmarks.workloads import QUESTION, answering, client, switch_on
+from benchmarks.application import QUESTION, answering, client, switch_on
 
 ROUNDS = 3
 CALLS = 1_500

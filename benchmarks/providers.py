@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.workloads import cpu, switch_on, traced_provider
+from benchmarks.application import cpu, switch_on, traced_provider
 from tests.fakes.serving import asked_of
 
 ROUNDS = 3

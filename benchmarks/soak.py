@@ -64,7 +64,7 @@ class Hour:
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-        from benchmarks.workloads import traced_provider
+        from benchmarks.application import traced_provider
         from midspan.telemetry.metering import Metering
         from midspan.telemetry.prometheus import MetricsPage
         from midspan.telemetry.spans import SpanRecorder
@@ -166,10 +166,10 @@ def an_hour(operations: int) -> Figures:
 
 def through_the_sdk(scale: float) -> Figures:
     """Calls, streams and responses, each with an id of its own, once until as much is kept as may be, and once more."""
-    from benchmarks import workloads
+    from benchmarks import application
 
-    provider = workloads.traced_provider()
-    workloads.switch_on(provider)
+    provider = application.traced_provider()
+    application.switch_on(provider)
     sizes: list[float] = []
     for _ in range(2):
         for kind, count in CALLS.items():
@@ -182,10 +182,10 @@ def through_the_sdk(scale: float) -> Figures:
 
 
 def _asks(kind: str) -> Callable[[], object]:
-    from benchmarks import workloads
+    from benchmarks import application
 
-    client = workloads.client(_answer)
-    question = workloads.QUESTION
+    client = application.client(_answer)
+    question = application.QUESTION
     if kind == "streams":
         return lambda: list(client.chat.completions.create(**question, stream=True))
     if kind == "responses":
@@ -200,14 +200,14 @@ def _answer(request: Any) -> Any:
     """Whatever was asked for, with an id that nobody else has."""
     import httpx2
 
-    from benchmarks import workloads
+    from benchmarks import application
 
     global _answered
     _answered += 1
     if b'"stream":true' in request.content:
-        body = workloads.event_stream(5).replace(b'"id":"c"', b'"id":"c%d"' % _answered)
+        body = application.event_stream(5).replace(b'"id":"c"', b'"id":"c%d"' % _answered)
         return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=body)
-    fields: dict[str, Any] = workloads.answering(request).json()
+    fields: dict[str, Any] = application.answering(request).json()
     if request.url.path.endswith("/responses"):
         fields = {"object": "response", "status": "completed", "model": "m", "output": [], "usage": RESPONSE_USAGE}
     return httpx2.Response(200, json={**fields, "id": f"c{_answered}"})

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.application import QUESTION, cpu, event_stream
 from benchmarks.peers.attach import PEERS, Telemetry
-from benchmarks.workloads import QUESTION, cpu, event_stream, import_openai, replay
+from benchmarks.workloads import import_openai, replay
 
 WARM_UP = 500
 MODEL = "m"
