@@ -43,6 +43,8 @@ OTHER_SDKS = (
     ("huggingface-hub==1.33.0", "openai", "numpy"),
 )
 """Of these only the tests of that SDK, by its name; openai's is what all of the tests import."""
+# The asynchronous clients of botocore, which pin it; the older one hands over bodies of another kind.
+AWAITED = (("aiobotocore==3.10.0", "openai"), ("aiobotocore==2.26.0", "openai", "wrapt<2", "multidict<7"))
 # It wants other versions of what the SDKs of this environment need; its responses need `mcp` also where no tool is
 # called.
 LITELLM = ("litellm==1.106.2", "mcp")
@@ -82,10 +84,15 @@ def environment_of(sdk: str) -> Path:
     return ROOT / f"{running}-{sdk.replace('==', '-')}"
 
 
-def constraints() -> str:
-    """The lock without its hashes, and without what the versions under test decide."""
+def constraints(requirements: tuple[str, ...] = ()) -> str:
+    """The lock without its hashes, and without what the versions under test decide, or want of another version."""
+    freed = {*FREED, *(name for each in requirements if (name := _name(each)) != each)}
     rows = re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", (ROOT / "requirements-dev.txt").read_text("utf-8"), re.M)
-    return "\n".join(f"{name}=={version}" for name, version in rows if name not in FREED)
+    return "\n".join(f"{name}=={version}" for name, version in rows if name not in freed)
+
+
+def _name(requirement: str) -> str:
+    return re.split("[<=]", requirement)[0]
 
 
 def make_environment(requirements: tuple[str, ...]) -> Path:
@@ -95,14 +102,15 @@ def make_environment(requirements: tuple[str, ...]) -> Path:
     """
     folder = environment_of(requirements[0])
     python, made_of = folder / "bin" / "python", folder / "made_of.txt"
-    wanted = "\n".join([*requirements, constraints()])
+    limits = constraints(requirements)
+    wanted = "\n".join([*requirements, limits])
     if made_of.is_file() and made_of.read_text("utf-8") == wanted:
         return python
     install_step(sys.executable, "-m", "venv", "--clear", "--without-pip", folder)
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as limits:
-        limits.write(constraints())
-        limits.flush()
-        uv = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--constraint", limits.name)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(limits)
+        file.flush()
+        uv = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--constraint", file.name)
         tools = ("pytest", "pytest-randomly", "pytest-timeout", "hatchling", "editables")
         install_step(*uv, *tools, *requirements)
         install_step(*uv, "--no-build-isolation", "--editable", ROOT)
@@ -118,7 +126,8 @@ def version(requirements: tuple[str, ...], *arguments: str) -> tuple[str, apart.
 
 def versions() -> dict[str, apart.Apart]:
     """All of them, by name."""
-    others = ((each, each[0].partition("==")[0].replace("-", "_")) for each in OTHER_SDKS)
+    others = [(each, _name(each[0]).replace("-", "_")) for each in OTHER_SDKS]
+    others += [(each, "botocore") for each in AWAITED]
     return dict(
         [
             *(version(each, *TESTS) for each in OPENAI),

@@ -72,11 +72,11 @@ def test_core_needs_nothing_but_the_standard_library_and_msgspec() -> None:
             assert name.split(".")[0] in ALLOWED_IN_CORE, f"{path.name} imports {name}"
 
 
-def test_only_the_wiring_imports_the_instrumentation_and_late() -> None:
+def test_one_module_imports_the_instrumentation_and_late() -> None:
     for path in files(SRC):
-        text = path.read_text(encoding="utf-8")
-        if path == SRC / "runtime" / "wiring.py":
-            assert "\nimport midspan_instrumentation" not in text
+        if path == SRC / "runtime" / "attaching.py":
+            text = path.read_text(encoding="utf-8")
+            assert "\nimport midspan_instrumentation" not in text and "\nfrom midspan_instrumentation" not in text
             continue
         assert "midspan_instrumentation" not in {name.split(".")[0] for name, _ in imported(path)}, path
 
@@ -134,6 +134,21 @@ def test_importing_midspan_imports_neither_an_sdk_nor_a_server() -> None:
     assert not heavy & modules_after("import midspan")
 
 
-def test_instrumenting_imports_no_llm_sdk_and_no_http_client() -> None:
-    code = "import midspan; midspan.instrument()"
-    assert not {"openai", "httpx", "httpx2", "starlette", "uvicorn"} & modules_after(code)
+OF_OTHERS = {"openai", "httpx", "httpx2", "starlette", "uvicorn", "opentelemetry", "prometheus_client"}
+"""Neither an SDK nor an HTTP client, nor what an application without OpenTelemetry does not have."""
+OF_FEW_SDKS = {f"midspan_instrumentation.{name}" for name in ("_covering", "_elsewhere", "_parts")}
+
+
+def test_switching_on_imports_nothing_that_may_never_be_used() -> None:
+    loaded = modules_after("import midspan; midspan.instrument()")
+    tables = {name for name in loaded if name.startswith("midspan_instrumentation.providers")}
+    later = {"midspan.telemetry.spans", "midspan.telemetry.events", "midspan.sources.otel_spans", "midspan.server"}
+    assert loaded & (OF_OTHERS | OF_FEW_SDKS | later | tables) == set()
+
+
+def test_a_provider_imports_its_own_table_and_nothing_of_other_sdks() -> None:
+    code = "from midspan_instrumentation import _tables; [*_tables._own('openai')]"
+    loaded = modules_after(code)
+    tables = {name for name in loaded if name.startswith("midspan_instrumentation.providers.") and "._" not in name}
+    assert tables == {"midspan_instrumentation.providers.openai"}
+    assert loaded & OF_FEW_SDKS == set()

@@ -47,7 +47,7 @@ THREADS: dict[str, tuple[str, ...]] = {
         f"{RESULTS}::test_a_streaming_response_is_handed_over_unread_and_may_stay_so",
     ),
     "traceloop/openllmetry#3428": (
-        "faults/test_faults.py::test_a_function_that_raises_changes_nothing_for_the_application",
+        "faults/test_faults.py::test_a_function_that_raises_changes_nothing_for_the_calls_of",
         "faults/test_faults.py::test_a_part_that_raises_changes_nothing_for_the_application",
     ),
     "pydantic/logfire#908": (f"{ODD}::test_an_odd_payload_reaches_the_application_as_it_would_and_the_operation_ends",),

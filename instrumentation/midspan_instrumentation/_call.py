@@ -12,9 +12,9 @@ from midspan_instrumentation._generators import GENERATORS, reset, sending
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._patch import Wrapper
 from midspan_instrumentation._pools import watch_pool
-from midspan_instrumentation._stream import Watch, read_answer, record
+from midspan_instrumentation._stream import Watch, follow_in, read_answer, record
 from midspan_instrumentation._unread import watch_body
-from midspan_instrumentation.provider import Dispatch, Provider, Server, Target
+from midspan_instrumentation.provider import Dispatch, Provider, Server, Target, replace
 
 current_call = cast("ContextVar[Call | None]", instrumenting.current_call)
 """The call whose SDK method runs in this context, for the transport and the stream classes."""
@@ -66,6 +66,8 @@ class Call:
             return False
         if self.target.body is not None:
             self._hand_over(self.target.body.find(result), result, watch)
+        if self.target.iterator is not None:
+            follow_in(result, self.target.iterator, watch)
         return True
 
     def _answered(self, result: object) -> None:
@@ -124,6 +126,10 @@ def wrap_dispatch(provider: Provider, dispatch: Dispatch) -> Wrapper:
     choose = dispatch.choose
     wrappers: dict[Target, Wrapper] = {}
 
+    def wrapper_of(target: Target) -> Wrapper:
+        called = replace(target, is_async=True) if dispatch.is_async else target
+        return wrappers.setdefault(target, wrap_call(provider, called))
+
     def call_target(
         wrapped: Callable[..., object],
         instance: object,
@@ -138,7 +144,7 @@ def wrap_dispatch(provider: Provider, dispatch: Dispatch) -> Wrapper:
             target = None
         if target is None:
             return wrapped(*args, **kwargs)
-        wrapper = wrappers.get(target) or wrappers.setdefault(target, wrap_call(provider, target))
+        wrapper = wrappers.get(target) or wrapper_of(target)
         return wrapper(wrapped, instance, args, kwargs)
 
     return call_target
@@ -223,7 +229,7 @@ def _begin(
             timeout=server.timeout if request.timeout is None else request.timeout,
             attributes=request.attributes,
         )
-        capture = instrumenting.capture()
+        capture = instrumenting.capture(tracker)
         if capture is not None:
             _content.begin(tracker, target, capture, args, kwargs)
         call = kind(tracker, target, request.choices, server.address)

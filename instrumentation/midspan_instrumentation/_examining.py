@@ -62,16 +62,21 @@ class Examined(NamedTuple):
 
 def examine(name: str, calls: Iterable[Named], jobs: Iterable[Named], installed: OnImport) -> Examined:
     """Imports the SDK, if there is one; its patches have to be installed before."""
-    package, calls, jobs = installed.package, tuple(calls), tuple(jobs)
+    package, calls, jobs = installed.package, _of_installed(calls), _of_installed(jobs)
     if not _is_there(package):
         return Examined(name, package)
     try:
         importlib.import_module(package)
         for target in (*calls, *jobs):
-            _import_first((target.module, *target.older_modules))
+            _import_first(target)
     except Exception as error:
         return Examined(name, package, True, error=f"{type(error).__name__}: {error}")
     return Examined(name, package, True, _sorted_out(calls, installed), _sorted_out(jobs, installed))
+
+
+def _of_installed(targets: Iterable[Named]) -> tuple[Named, ...]:
+    """Without those of other distributions above the SDK that are not there, of which nothing is to be said."""
+    return tuple(each for each in targets if not each.optional or _is_there(each.module.partition(".")[0]))
 
 
 def _sorted_out(targets: Iterable[Named], installed: OnImport) -> Callables:
@@ -93,13 +98,15 @@ def _is_there(package: str) -> bool:
         return False
 
 
-def _import_first(modules: tuple[str, ...]) -> None:
-    """The module, or the one where an older release has it; without any the callable is missing."""
-    for module in modules:
+def _import_first(target: Named) -> None:
+    """The module, or the one where an older release has it; without any the callable is missing. An optional one may
+    also need what is not installed."""
+    for module in (target.module, *target.older_modules):
         try:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
-            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            is_there = error.name is None or not f"{module}.".startswith(f"{error.name}.")
+            if is_there and not target.optional:
                 raise
         else:
             return

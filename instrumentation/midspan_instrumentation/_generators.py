@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import weakref
 from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import AsyncGeneratorType, GeneratorType
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from midspan.tracking import instrumenting
 from midspan_instrumentation._guard import guarded
-from midspan_instrumentation._outer import Around, around, closing, is_loop_ending
 from midspan_instrumentation._stream import Watch
 
 GENERATORS = GeneratorType, AsyncGeneratorType
@@ -20,42 +20,55 @@ GENERATORS = GeneratorType, AsyncGeneratorType
 _current_call = cast("ContextVar[object]", instrumenting.current_call)
 
 
-def sending(call: object, watch: Watch, generator: object) -> object:
+class _Divided(Protocol):
+    """What is asked of a call here."""
+
+    parts: int
+
+
+def sending(call: _Divided, watch: Watch, generator: object) -> object:
     """What the application gets for the SDK's `generator`: its items, which `watch` follows.
 
-    The call is current while the first item is made, so that the transport finds it.
+    The call is current while the first item is made, so that the transport finds it; while each is made, where the SDK
+    makes several requests of it, one after the other.
     """
     watch.is_generator = True
+    if call.parts > 1 and isinstance(generator, GeneratorType):
+        generator = _within(call, cast("Generator[object]", generator))
     watching: Any = watch.follow(generator)
-    outer = around()
     if isinstance(generator, AsyncGeneratorType):
         # Only where there is a loop: the one in which it is begun closes it when it is dropped.
         begun = sys.get_asyncgen_hooks().firstiter is not None
-        own = _sending_async(call, watch, watching, cast("AsyncGenerator[object]", generator), begun, outer)
-        _tell_dropped(own, watch, outer)
+        own = _sending_async(call, watch, watching, cast("AsyncGenerator[object]", generator), begun)
+        _tell_dropped(own, watch)
         if begun:
             with suppress(StopIteration):
                 own.__anext__().send(None)
         return own
     answer = _sending(call, watch, watching, cast("Generator[object]", generator))
-    _tell_dropped(answer, watch, outer)
+    _tell_dropped(answer, watch)
     next(answer)
     return answer
 
 
-def _tell_dropped(answer: object, watch: Watch, outer: Around) -> None:
+def _within(call: _Divided, generator: Generator[object]) -> Generator[object]:
+    try:
+        while True:
+            token = _current_call.set(call)
+            try:
+                item = next(generator)
+            except StopIteration:
+                return
+            finally:
+                reset(token)
+            yield item
+    finally:
+        generator.close()
+
+
+def _tell_dropped(answer: object, watch: Watch) -> None:
     """Before the generator itself sees that it is closed, which is how being dropped looks inside of it."""
-    weakref.finalize(answer, _let_go, watch, outer).atexit = False
-
-
-@guarded("stream")
-def _let_go(watch: Watch, outer: Around) -> None:
-    """Nobody has it any more: the application has closed the generator around it, or has dropped it."""
-    closed = closing(outer)
-    if closed is None:
-        watch.dropped()
-    else:
-        watch.closed_around(closed.during)
+    weakref.finalize(answer, watch.dropped).atexit = False
 
 
 # The first item of both is not for the application: a generator that was never begun does not see that it is closed.
@@ -86,12 +99,7 @@ def _sending(
 
 
 async def _sending_async(
-    call: object,
-    watch: Watch,
-    watching: AsyncGenerator[object],
-    generator: AsyncGenerator[object],
-    begun: bool,
-    outer: Around,
+    call: object, watch: Watch, watching: AsyncGenerator[object], generator: AsyncGenerator[object], begun: bool
 ) -> AsyncGenerator[object]:
     try:
         with suppress(GeneratorExit):
@@ -108,14 +116,23 @@ async def _sending_async(
             async for item in watching:
                 yield item
             return
-        if is_loop_ending():
-            _let_go(watch, outer)
+        if _is_loop_ending():
+            watch.dropped()
         watch.left(sys.exc_info()[0])
         raise GeneratorExit
     finally:
         # Being dropped closes none of these at once, and neither does the end of another one.
         await watching.aclose()
         await generator.aclose()
+
+
+@guarded("stream")
+def _is_loop_ending() -> bool:
+    """True while asyncio closes what nobody has read to its end; false, too, where the loop does not tell."""
+    try:
+        return getattr(asyncio.get_running_loop(), "_asyncgens_shutdown_called", False)
+    except RuntimeError:
+        return False
 
 
 def reset(token: Token[Any]) -> None:

@@ -26,14 +26,16 @@ os.register_at_fork(after_in_child=_forked)
 
 
 class OnImport:
-    """The patches of a package, which `make` gives; made once, when it is imported or if it has been.
+    """The patches of a package, which `make` gives; made once, when it is imported or if it has been, or one of `more`
+    packages, which can be used without it.
 
     Modules that the package itself has imported are wrapped after it: none of it has been called by then.
     """
 
-    def __init__(self, package: str, make: Callable[[], Iterable[Patch]]) -> None:
+    def __init__(self, package: str, make: Callable[[], Iterable[Patch]], more: tuple[str, ...] = ()) -> None:
         self.package = package
         self.patches: tuple[Patch, ...] = ()
+        self._packages = (package, *more)
         self._make = make
         self._active = False
         self._hooked = False
@@ -46,7 +48,8 @@ class OnImport:
             self._install_made()
             if not self._hooked:
                 self._hooked = True
-                wrapt.register_post_import_hook(self._on_import, self.package)
+                for package in self._packages:
+                    wrapt.register_post_import_hook(self._on_import, package)
 
     def remove(self) -> None:
         """Restore what was there."""

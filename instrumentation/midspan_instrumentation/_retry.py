@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 
 from midspan_instrumentation._call import current_call
 from midspan_instrumentation._guard import guarded
@@ -18,6 +19,22 @@ def retry_delay(
 ) -> object:
     """The wrapper for a `RetryDelay`."""
     seconds = wrapped(*args, **kwargs)
+    _tell(seconds)
+    return seconds
+
+
+def retry_delay_async(
+    wrapped: Callable[..., object],
+    _instance: object,
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+) -> object:
+    """The same for a coroutine function."""
+    return _await_delay(cast("Awaitable[object]", wrapped(*args, **kwargs)))
+
+
+async def _await_delay(awaitable: Awaitable[object]) -> object:
+    seconds = await awaitable
     _tell(seconds)
     return seconds
 

@@ -16,7 +16,6 @@ from midspan.tracking import instrumenting
 from midspan_instrumentation import _content
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._layers import Layers
-from midspan_instrumentation._outer import during_closing, is_loop_ending
 from midspan_instrumentation.provider import ChunkReader, Reading, Target, no_tokens, replace
 
 Watching = Generator[object, None, None] | AsyncGenerator[object, None]
@@ -63,8 +62,8 @@ class Watch:
     """
 
     __slots__ = (
-        "_choices", "_dropped", "_followed", "_last", "_layers", "_owner", "_reasons", "_watching", "held",
-        "is_generator", "is_over", "target", "tracker",
+        "_choices", "_dropped", "_followed", "_last", "_layers", "_reasons", "_watching", "held", "is_generator",
+        "is_over", "target", "tracker",
     )  # fmt: skip
 
     follows_iterators = True
@@ -79,7 +78,6 @@ class Watch:
         self._choices = choices
         self._dropped = False
         self._followed = False
-        self._owner: Callable[[], object] = _nobody
         self._watching: Callable[[], Watching | None] = _nobody
         self._last = b""
         self._layers: Layers | None = None
@@ -108,20 +106,6 @@ class Watch:
         self._followed = True
         return watching
 
-    def belongs_to(self, stream: object) -> None:
-        """The SDK's stream that the iterator is in: while that exists, letting go of the iterator is closing it."""
-        self._owner = weakref.ref(stream)
-
-    def _is_kept(self) -> bool:
-        return self._owner() is not None and not is_loop_ending()
-
-    def _let_go(self) -> None:
-        if not self._is_kept():
-            self._drop()
-        elif not self.tracker.counts.bytes:
-            # Of a client of an unknown kind: any other one's body is closed next, which tells more.
-            self._drop(_why_closed(during_closing()))
-
     # What the iterator sees.
 
     @guarded("stream")
@@ -132,7 +116,7 @@ class Watch:
         """
         processed = self.target.read_processed(chunk)
         if processed is not None:
-            self.tracker.prompt_processed(*processed)
+            self.tracker.prompt_processed(processed.tokens, processed.total)
             return False
         self.tracker.first_chunk()
         found = self.target.read_response(chunk)
@@ -169,7 +153,7 @@ class Watch:
         """The application gets this exception from the stream."""
         if isinstance(error, GeneratorExit):
             if not self.is_generator:
-                self._let_go()
+                self._drop()
         elif self.has_end_mark and not isinstance(error, Exception):
             self._complete()
         elif not self.tracker.is_ended:
@@ -188,12 +172,6 @@ class Watch:
         """Nobody has it any more; it may be the garbage collector that calls, inside any lock."""
         if not self.tracker.is_ended:
             self._drop()
-
-    @guarded("stream")
-    def closed_around(self, during: type[BaseException] | None) -> None:
-        """The application has closed the generator in which it was read, while this kind of exception was handled."""
-        if not self.tracker.is_ended:
-            self._drop(_why_closed(during))
 
     # What the body sees.
 
@@ -226,12 +204,10 @@ class Watch:
         self.is_over = True
         if self.tracker.is_ended or self._dropped or self._is_busy():
             return
-        if during is not GeneratorExit:
-            self._close(during)
-        elif self._is_kept():
-            self._close(during_closing())
-        else:
+        if during is GeneratorExit:
             self._drop()
+        else:
+            self._close(during)
 
     @guarded("stream")
     def body_dropped(self) -> None:
@@ -255,11 +231,11 @@ class Watch:
         if answer is not None:
             read_answer(self.tracker, self.target, answer)
 
-    def _drop(self, reason: str = "dropped") -> None:
+    def _drop(self) -> None:
         """Only queues the ending: it may be the garbage collector that calls."""
         if not self._dropped:
             self._dropped = True
-            instrumenting.abandoned(self.tracker, reason, completed=self.has_end_mark)
+            instrumenting.abandoned(self.tracker, "dropped", completed=self.has_end_mark)
 
     def _is_busy(self) -> bool:
         """True while somebody else will see the ending: the SDK's method, or our iterator."""
@@ -269,6 +245,15 @@ class Watch:
         if isinstance(watching, GeneratorType):
             return watching.gi_running
         return isinstance(watching, AsyncGeneratorType) and watching.ag_running
+
+
+def follow_in(holder: object, name: str, watch: Watch) -> None:
+    """Put an iterator that counts in the place of the SDK's own, which is this attribute of `holder`."""
+    watching = watch.follow(getattr(holder, name, None))
+    if watching is None:
+        instrumenting.logger.warning("%s has no iterator in %r: chunks are not counted", type(holder).__name__, name)
+    else:
+        setattr(holder, name, watching)
 
 
 def _nobody() -> None:

@@ -15,7 +15,7 @@ from midspan_instrumentation.provider import StreamClass
 
 
 def wrap_stream(kind: StreamClass) -> Wrapper:
-    """The wrapper for the `__init__` of an SDK's class of streams, for its `maker`, or for its `finisher`.
+    """The wrapper for the `__init__` of an SDK's class of streams, or for its `maker`.
 
     Every stream passes there, also one that `parse()` of a raw response makes later; its
     response's body, or else the context, tells which call it belongs to."""
@@ -39,18 +39,6 @@ def wrap_stream(kind: StreamClass) -> Wrapper:
         iterator = wrapped(*args, **kwargs)
         return _followed(kind, instance, iterator) or iterator
 
-    def finish_stream(
-        wrapped: Callable[..., object],
-        _instance: object,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-    ) -> object:
-        stream = wrapped(*args, **kwargs)
-        _replace(kind, stream)
-        return stream
-
-    if kind.finisher is not None:
-        return finish_stream
     return init_stream if kind.maker is None else make_iterator
 
 
@@ -68,8 +56,6 @@ def _followed(kind: StreamClass, stream: object, iterator: object) -> object | N
     if watch is None or watch.tracker.is_ended or not watch.follows_iterators:
         return None
     watching = watch.follow(iterator)
-    if kind.finisher is not None:
-        watch.belongs_to(stream)
     if watching is None:
         instrumenting.logger.warning(
             "%s keeps no iterator in %r: its chunks are not counted", kind.qualname, kind.iterator

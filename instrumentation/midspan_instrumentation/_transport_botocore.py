@@ -1,11 +1,14 @@
-"""botocore: its session's `send`, under which is urllib3, and how long it sleeps between two attempts."""
+"""botocore: its session's `send`, under which is urllib3, and how long it sleeps between two attempts.
+
+What aiobotocore sends goes over aiohttp, or over httpx, and is seen there.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from midspan_instrumentation._patch import Patch
-from midspan_instrumentation._retry import retry_delay
+from midspan_instrumentation._retry import retry_delay, retry_delay_async
 from midspan_instrumentation._transport import Attempt, wrap_send
 from midspan_instrumentation._transport_urllib3 import host_of_url, observe_response
 
@@ -20,9 +23,10 @@ def _answered(attempt: Attempt, response: Any) -> None:
 
 
 def patches(_package: str) -> tuple[Patch, ...]:
-    """The session, and what decides on a further attempt: in the mode `legacy`, and in the others."""
+    """The session, and what decides on a further attempt: in the mode `legacy`, of both SDKs, and in the others."""
     return (
         Patch("botocore.httpsession", "URLLib3Session.send", wrap_send(host_of_url, _answered)),
         Patch("botocore.retryhandler", "RetryHandler.__call__", retry_delay, optional=True),
+        Patch("aiobotocore.retryhandler", "AioRetryHandler._call", retry_delay_async, optional=True),
         Patch("botocore.retries.standard", "RetryPolicy.compute_retry_delay", retry_delay, optional=True),
     )

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from types import TracebackType
 from typing import Any, cast
 
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._stream import Watch
+
+
+class _Reading:
+    """One reading of a body, to its end or to an exception.
+
+    What is below sees it too, and not how it ends for the application.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def __enter__(self) -> None:
+        self._watch.held = True
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        watch = self._watch
+        watch.held = False
+        if error is not None:
+            watch.raised(error)
+        elif watch.is_over:
+            watch.body_read()
 
 
 class _Body:
@@ -16,45 +39,49 @@ class _Body:
 
 
 class _Read(_Body):
-    def read(self, *args: Any) -> Any:
-        return _seen(self.midspan_watch, cast("Any", super()).read, args)
+    def read(self, *args: Any, **kwargs: Any) -> Any:
+        with _Reading(self.midspan_watch):
+            return cast("Any", super()).read(*args, **kwargs)
 
 
 class _ReadInto(_Body):
-    def readinto(self, *args: Any) -> Any:
-        return _seen(self.midspan_watch, cast("Any", super()).readinto, args)
+    def readinto(self, *args: Any, **kwargs: Any) -> Any:
+        with _Reading(self.midspan_watch):
+            return cast("Any", super()).readinto(*args, **kwargs)
 
 
-def _seen(watch: Watch, read: Callable[..., object], args: tuple[object, ...]) -> object:
-    # What is below sees the reading too, and not how this one ends.
-    watch.held = True
-    try:
-        part = read(*args)
-    except BaseException as error:
-        watch.held = False
-        watch.raised(error)
-        raise
-    watch.held = False
-    if watch.is_over:
-        watch.body_read()
-    return part
+class _AwaitRead(_Body):
+    async def read(self, *args: Any, **kwargs: Any) -> Any:
+        with _Reading(self.midspan_watch):
+            return await cast("Any", super()).read(*args, **kwargs)
 
 
-_READ = {"read": _Read, "readinto": _ReadInto}
+class _AwaitReadInto(_Body):
+    async def readinto(self, *args: Any, **kwargs: Any) -> Any:
+        with _Reading(self.midspan_watch):
+            return await cast("Any", super()).readinto(*args, **kwargs)
+
+
+_READ: dict[bool, dict[str, type[_Body]]] = {
+    False: {"read": _Read, "readinto": _ReadInto},
+    True: {"read": _AwaitRead, "readinto": _AwaitReadInto},
+}
 _classes: dict[type, type] = {}
+_CLASS: Any = vars(object)["__class__"]
+"""Of a proxy, as some bodies are, assigning to it would be assigning to what is below."""
 
 
 @guarded("body")
 def watch_body(body: Any, watch: Watch) -> None:
     """Tell `watch` how the application's reading of `body` ends, which stays the object that it is."""
     body.midspan_watch = watch
-    body.__class__ = _watched_class(cast("type[object]", type(body)))
+    _CLASS.__set__(body, _watched_class(cast("type[object]", type(body)), watch.target.is_async))
 
 
-def _watched_class(base: type) -> type:
+def _watched_class(base: type, is_async: bool) -> type:
     kind = _classes.get(base)
     if kind is None:
         names = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
-        above = [mixin for name, mixin in _READ.items() if hasattr(base, name)]
+        above = [mixin for name, mixin in _READ[is_async].items() if hasattr(base, name)]
         kind = _classes[base] = type(base.__name__, (*above, base), names)
     return kind

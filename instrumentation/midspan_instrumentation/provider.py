@@ -24,7 +24,6 @@ __all__ = [
     "Failure",
     "Layer",
     "ManagerClass",
-    "Outer",
     "Part",
     "Piece",
     "PieceReader",
@@ -56,7 +55,7 @@ class Usage(NamedTuple):
     cached: int | None = None
 
 
-class Server(NamedTuple):
+class Server(Struct, frozen=True):
     """Where a client sends its requests, and how long (in seconds) it waits for an answer.
 
     `provider` replaces the provider's own name for a service that speaks its protocol. `model` is the one that the
@@ -91,14 +90,14 @@ class Request(Struct, frozen=True):
     steps: int = 0
 
 
-class Failure(NamedTuple):
+class Failure(Struct, frozen=True):
     """An error that the server reported inside a stream: a low-cardinality type and a message."""
 
     type: str
     message: str | None = None
 
 
-class Layer(NamedTuple):
+class Layer(Struct, frozen=True):
     """How far one of several parts of an answer is, in bytes: a layer of a model that is fetched."""
 
     key: str
@@ -130,7 +129,7 @@ class Reading(Struct, frozen=True):
     goes_on_as: tuple[str, str] | None = None
 
 
-class Processed(NamedTuple):
+class Processed(Struct, frozen=True):
     """How many of a prompt's `total` tokens the server has processed, as it says before its answer begins."""
 
     tokens: int
@@ -167,7 +166,7 @@ def no_pieces(_answer: object) -> Iterable[Piece]:
     return ()
 
 
-class Body(NamedTuple):
+class Body(Struct, frozen=True):
     """The body that an answer carries unread: how it is found in what the SDK returns, which `read_response` is given;
     and what is made of its bytes, which `read_response` and `read_answer` are given then."""
 
@@ -186,6 +185,8 @@ class Target(Struct, frozen=True, eq=False):
       some servers send before their answer.
     - `end_mark` are the bytes by which the body tells that it is over, for applications that read the body themselves.
     - `body` is for answers whose body, of the SDK's own class, the application reads itself.
+    - `iterator` is the attribute of an answer in which the application finds the iterator of its stream, where the
+      answer is of no class of streams.
     """
 
     module: str
@@ -204,6 +205,7 @@ class Target(Struct, frozen=True, eq=False):
     older_modules: tuple[str, ...] = ()
     optional: bool = False
     body: Body | None = None
+    iterator: str | None = None
 
     def as_async(self) -> Self:
         """The same of the class's async twin, as SDKs name it: `AsyncCompletions.create` of `Completions.create`."""
@@ -214,7 +216,7 @@ class Dispatch(Struct, frozen=True, eq=False):
     """A callable of an SDK that calls of every kind go through.
 
     Given the instance and the call's own arguments, `choose` returns the target that such a call is read by, or None
-    for one that is no operation.
+    for one that is no operation. `is_async` is for a coroutine function: its targets are awaited, whatever they say.
     """
 
     module: str
@@ -222,6 +224,7 @@ class Dispatch(Struct, frozen=True, eq=False):
     choose: Callable[..., Target | None]
     older_modules: tuple[str, ...] = ()
     optional: bool = False
+    is_async: bool = False
 
 
 class StreamClass(Struct, frozen=True, eq=False):
@@ -229,8 +232,7 @@ class StreamClass(Struct, frozen=True, eq=False):
 
     `maker` is the method that makes the iterator, of an SDK that only does so when the first chunk is asked for.
     `asked` is an attribute that the SDK asks the response's body for at every chunk, and takes None for where there is
-    none. `finisher` is a function of the module through which the SDK passes each stream, and which returns it, where
-    its iterator raises what the application sees after that alone; closing such a stream lets go of its iterator first.
+    none.
     """
 
     module: str
@@ -240,28 +242,10 @@ class StreamClass(Struct, frozen=True, eq=False):
     response: str = "response"
     maker: str | None = None
     asked: str | None = None
-    finisher: str | None = None
-
-    @property
-    def hook(self) -> str:
-        """What is wrapped to see every stream."""
-        return self.finisher or f"{self.qualname}.{self.maker or '__init__'}"
 
 
 class ManagerClass(Struct, frozen=True, eq=False):
     """A class of context managers of an SDK, each of which sends its request when it is entered."""
-
-    module: str
-    qualname: str
-    is_async: bool = False
-
-
-class Outer(Struct, frozen=True, eq=False):
-    """A function of an SDK that returns a generator of its own, inside of which a target's is read.
-
-    What the application closes is such a one. `is_async` is for a coroutine function, not for one that returns an
-    asynchronous generator at once.
-    """
 
     module: str
     qualname: str
@@ -299,8 +283,8 @@ def _no_client(_instance: object) -> object | None:
 
 
 class Provider(Struct, frozen=True, eq=False):
-    """One LLM SDK: its targets, its classes of streams and of their managers, what it puts around them, how it waits,
-    how it divides calls, and how to look at the instance called.
+    """One LLM SDK: its targets, its classes of streams and of their managers, how it waits, how it divides calls, and
+    how to look at the instance called.
 
     `managed` are targets that return one of its `managers`, which sends the request; `dispatches` lead to targets that
     are not among these. `pool` is the attribute by which an instance has the pool of threads that it makes the parts of
@@ -317,7 +301,6 @@ class Provider(Struct, frozen=True, eq=False):
     covers_others: bool = False
     streams: tuple[StreamClass, ...] = ()
     managers: tuple[ManagerClass, ...] = ()
-    outers: tuple[Outer, ...] = ()
     retry_delays: tuple[RetryDelay, ...] = ()
     parts: tuple[Part, ...] = ()
     pool: str | None = None

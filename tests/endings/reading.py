@@ -7,9 +7,9 @@ import gc
 import inspect
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, closing, nullcontext
 from typing import Any
 
 from tests.fakes.sdk import Opened
@@ -145,7 +145,15 @@ async def aentering(call: Opened) -> AbstractAsyncContextManager[Any]:
     result = await opened(call)
     if hasattr(result, "__aenter__"):
         return result
-    return aclosing(result) if hasattr(result, "aclose") else nullcontext(result)
+    return _aclosing(result) if hasattr(result, "aclose") or hasattr(result, "close") else nullcontext(result)
+
+
+@asynccontextmanager
+async def _aclosing(stream: Any) -> AsyncIterator[Any]:
+    try:
+        yield stream
+    finally:
+        await aclose(stream)
 
 
 async def abegun(call: Opened) -> Any:
@@ -158,7 +166,9 @@ async def aclose(stream: Any) -> None:
     """What an application does that has read enough."""
     for name in ("aclose", "close"):
         if hasattr(stream, name):
-            await getattr(stream, name)()
+            closed = getattr(stream, name)()
+            if inspect.isawaitable(closed):
+                await closed
             return
     await stream.__aexit__(None, None, None)
 
@@ -220,10 +230,12 @@ async def abreak_and_drop(call: Opened) -> None:
 
 async def anever_read(call: Opened) -> None:
     stream = await abegun(call)
+    # Of aiohttp, the loop holds what is below until all of the answer has come.
+    dropped = weakref.ref(getattr(stream, "_raw_stream", stream))
     del stream
     # Some SDKs do a part of a call in threads, which hold what they have returned for a while.
     await asyncio.get_running_loop().shutdown_default_executor()
-    gc.collect()
+    await until(lambda: is_gone(dropped))
 
 
 async def aread_bytes(call: Opened) -> None:

@@ -130,5 +130,6 @@ def check_error(operation: Operation, case: Case, seen: Any) -> None:
     """The operation failed with the exception that the application got; a server's answer is told by its codes."""
     kind, message = seen
     assert operation.error is not None
-    assert operation.error.type == f"{kind.__module__}.{kind.__qualname__}"
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    assert operation.error.type == dict(case.turned).get(name, name)
     assert operation.error.message == sdk_of(case).told.get(message.partition(" - {")[0], message)

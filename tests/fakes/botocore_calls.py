@@ -1,13 +1,16 @@
-"""The calls of botocore's client for Bedrock as applications make them."""
+"""The calls of clients for Bedrock as applications make them: botocore's, and aiobotocore's where it is installed."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +20,9 @@ from urllib3 import HTTPResponse
 
 from tests.fakes.bedrock_server import BedrockWire, FakeBedrock
 from tests.fakes.sdk import PROMPT, Case, Respond, Sdk
+
+twin = importlib.import_module("tests.fakes.aiobotocore_calls") if find_spec("aiobotocore") else None
+"""The clients of the asynchronous kind, which pin botocore: they are in an environment of their own."""
 
 MESSAGES: Any = [{"role": "user", "content": [{"text": PROMPT}]}]
 CLAUDE: Any = json.dumps(
@@ -36,9 +42,17 @@ class BedrockCase(Case):
 
     def call(self, client: Any, model: str, **more: Any) -> Any:
         answer = super().call(client, model, **more)
-        if self.name == "invoke_model":
-            return json.loads(answer["body"].read())
-        return answer["stream"] if "stream" in answer else answer.get("body", answer)
+        if inspect.isawaitable(answer):
+            return self._awaited(answer)
+        return json.loads(answer["body"].read()) if self.name == "invoke_model" else _part_of(answer)
+
+    async def _awaited(self, awaitable: Awaitable[Any]) -> Any:
+        answer = await awaitable
+        return json.loads(await answer["body"].read()) if self.name == "invoke_model" else _part_of(answer)
+
+
+def _part_of(answer: Any) -> Any:
+    return answer["stream"] if "stream" in answer else answer.get("body", answer)
 
 
 def case(name: str, **options: Any) -> Case:
@@ -83,7 +97,7 @@ class _Body(io.RawIOBase):
 
 
 def over(respond: Respond) -> tuple[Any, Any]:
-    """A client whose connections answer in the process; there is none of the asynchronous kind."""
+    """A client of each kind that is installed, whose connections answer in the process."""
     client = made("http://model.example")
     session = client._endpoint.http_session
 
@@ -96,7 +110,7 @@ def over(respond: Respond) -> tuple[Any, Any]:
     session._manager = SimpleNamespace(
         connection_from_url=lambda _url: SimpleNamespace(urlopen=urlopen), clear=lambda: None
     )
-    return client, None
+    return client, twin and twin.over(respond)
 
 
 STREAMS = (
@@ -120,6 +134,8 @@ SDK = Sdk(
     server=FakeBedrock,
     wire=BedrockWire(),
     sync_client=sync_client,
+    async_client=twin and twin.async_client,
+    open_async_client=twin and twin.open_async_client,
     over=over,
     streams=STREAMS,
     answers=ANSWERS,

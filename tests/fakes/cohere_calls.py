@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Self
 
 import cohere
 import httpx
+from cohere.core.http_response import AsyncHttpResponse, HttpResponse
 
 from tests.fakes.cohere_server import CohereWire, FakeCohere
 from tests.fakes.sdk import MESSAGES, NO_TLS, PROMPT, Case, Respond, Sdk, offered, transport
 
 # Older releases have no `max_retries`, and ask three times; a connection is not asked for again.
 ONCE: Any = {"max_retries": 0}
+# Whoever compares two requests needs the same boundary in both.
+SOUND: Any = {**ONCE, "additional_headers": {"Content-Type": "multipart/form-data; boundary=x"}}
 
 
 class Told(dict[str, str]):
@@ -21,6 +24,56 @@ class Told(dict[str, str]):
 
     def get(self, message: str, default: Any = None) -> Any:
         return "400" if "status_code: 400, body: " in message else default
+
+
+class RawStream:
+    """A raw stream as an application reads it: in a `with` block, the events of what its manager gives."""
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+        self.response: Any = None
+
+    def __enter__(self) -> Self:
+        self.response = self._manager.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> Any:
+        return self._manager.__exit__(*error)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self.response.data)
+
+    def close(self) -> None:
+        """Leaves the block."""
+        self._manager.__exit__(None, None, None)
+
+
+class AsyncRawStream:
+    """The same of an asynchronous client."""
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+        self.response: Any = None
+
+    async def __aenter__(self) -> Self:
+        self.response = await self._manager.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> Any:
+        return await self._manager.__aexit__(*error)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await anext(self.response.data)
+
+    async def aclose(self) -> None:
+        """Leaves the block."""
+        await self._manager.__aexit__(None, None, None)
 
 
 class Both:
@@ -32,9 +85,19 @@ class Both:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._v2, name)
 
+    def raw_stream(self, **asked: Any) -> Any:
+        """A raw chat of v2."""
+        manager = self._v2.with_raw_response.chat_stream(**asked)
+        return (RawStream if hasattr(manager, "__enter__") else AsyncRawStream)(manager)
+
+
+def facts(answer: Any) -> object:
+    """An answer that can be compared: a raw one by what it holds."""
+    return (answer.status_code, answer.data) if isinstance(answer, (HttpResponse, AsyncHttpResponse)) else answer
+
 
 def case(name: str, method: str = "", **options: Any) -> Case:
-    return Case("cohere", name, method or name, (*options.items(), ("request_options", ONCE)))
+    return Case("cohere", name, method or name, (("request_options", ONCE), *options.items()))
 
 
 @contextmanager
@@ -72,6 +135,7 @@ STREAMS = offered(
     case("chat_stream", messages=MESSAGES),
     case("v1.chat_stream", message=PROMPT),
     case("v1.generate_stream", prompt=PROMPT),
+    case("raw.chat_stream", "raw_stream", messages=MESSAGES),
 )
 """Streamed answers."""
 
@@ -87,6 +151,9 @@ ANSWERS = offered(
     case("v1.embed.batches", "v1.embed", texts=[PROMPT] * 192, input_type="search_query"),
     case("v1.rerank", query=PROMPT, documents=["Yes.", "No."]),
     case("v1.classify", inputs=[PROMPT]),
+    case("raw.chat", "with_raw_response.chat", messages=MESSAGES),
+    case("parse", document={"type": "image_url", "image_url": "https://pages.example/a.png"}),
+    case("audio.transcriptions.create", language="en", file=("a.wav", b"sound"), request_options=SOUND),
 )
 """Answers in one piece."""
 
@@ -101,5 +168,6 @@ SDK = Sdk(
     streams=STREAMS,
     answers=ANSWERS,
     told=Told(),
+    facts=facts,
 )
 """Cohere, in the table of SDKs."""

@@ -95,6 +95,15 @@ def _embed(request: Json) -> Json:
     return {"id": "emb-1", "embeddings": embeddings, "texts": request["texts"], "meta": _billed(input_tokens=7.0)}
 
 
+def _parse(request: Json) -> Json:
+    page = {"type": "markdown", "index": 0, "markdown": {"content": "".join(CONTENT)}}
+    return {"id": "parse-1", "pages": [page], "meta": _meta(), "finish_reason": _finish(request)}
+
+
+def _transcribe(_request: Json) -> Json:
+    return {"text": "".join(CONTENT)}
+
+
 def _rerank(request: Json) -> Json:
     results = [{"index": index, "relevance_score": 0.5} for index, _ in enumerate(request["documents"])]
     return {"id": "rank-1", "results": results, "meta": _billed(search_units=1.0)}
@@ -154,6 +163,8 @@ _ANSWERS = {
     "/v2/chat": _chat,
     "/v2/embed": _embed,
     "/v2/rerank": _rerank,
+    "/v2/parse": _parse,
+    "/v2/audio/transcriptions": _transcribe,
     "/v1/chat": _chat_v1,
     "/v1/generate": _generate,
     "/v1/embed": _embed_v1,

@@ -19,7 +19,7 @@ from mistralai.client import Mistral, basesdk
 from mistralai.client.utils import serializers
 
 from tests.fakes.mistralai_server import FakeMistral, MistralWire
-from tests.fakes.sdk import MESSAGES, NO_TLS, PROMPT, Case, Respond, Sdk, transport
+from tests.fakes.sdk import MESSAGES, NO_TLS, PROMPT, Case, Respond, Sdk, offered, transport
 
 http: ModuleType = importlib.import_module(basesdk.httpx.__name__)
 """The HTTP library of the SDK: httpx2 since mistralai 3, httpx before."""
@@ -50,8 +50,8 @@ if "pytest" in sys.modules:
 SOUND = "https://sounds.example/a.wav"
 
 
-def case(name: str, model_as: str = "model", **options: Any) -> Case:
-    return Case("mistralai", name, name, tuple(options.items()), model_as=model_as)
+def case(name: str, model_as: str = "model", method: str = "", **options: Any) -> Case:
+    return Case("mistralai", name, method or name, tuple(options.items()), model_as=model_as)
 
 
 @contextmanager
@@ -80,9 +80,14 @@ def _twin(url: str, client: Any) -> Twin:
 
 def over(respond: Respond) -> tuple[Mistral, Twin]:
     """A client of each kind that is answered in the process."""
+    return in_cloud(Mistral, respond, api_key="x", server_url="http://model.example")
+
+
+def in_cloud(client: type[Any], respond: Respond, **options: Any) -> tuple[Any, Twin]:
+    """The same of a client for another cloud, of its class."""
     answered = transport(http, respond)
     clients = {"client": http.Client(transport=answered), "async_client": http.AsyncClient(transport=answered)}
-    made = Mistral(api_key="x", server_url="http://model.example", **clients)
+    made = client(**options, **clients)
     return made, Twin(made)
 
 
@@ -92,11 +97,9 @@ def http_response(stream: Any) -> Any:
 
 
 def loaded(*cases: Case) -> tuple[Case, ...]:
-    """The SDK imports the modules of its resources when they are first used: a collector looks at them ever after."""
-    with sync_client("http://127.0.0.1:1") as client:
-        for case in cases:
-            case.method_of(client)
-    return cases
+    """Those that the installed version has. The SDK imports the modules of its resources when they are first used: a
+    collector looks at them ever after."""
+    return offered(sync_client, *cases)
 
 
 STREAMS = loaded(
@@ -105,6 +108,7 @@ STREAMS = loaded(
     case("agents.stream", model_as="agent_id", messages=MESSAGES),
     case("beta.conversations.start_stream", inputs=PROMPT),
     case("audio.transcriptions.stream", file_url=SOUND),
+    case("responses.stream", method="responses.create", input=PROMPT, stream=True),
 )
 """Streamed answers; `chat.parse_stream` is a `chat.stream`, and other events of a conversation are as its first."""
 
@@ -114,6 +118,7 @@ ANSWERS = loaded(
     case("agents.complete", model_as="agent_id", messages=MESSAGES),
     case("beta.conversations.start", inputs=PROMPT),
     case("embeddings.create", inputs=PROMPT),
+    case("responses.create", input=PROMPT),
     case("audio.transcriptions.complete", file_url=SOUND),
     case("ocr.process", document={"type": "document_url", "document_url": "https://pages.example/a.pdf"}),
 )

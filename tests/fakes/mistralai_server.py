@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from tests.fakes.openai_server import answer_of, events_of
 from tests.fakes.serving import CONTENT, USAGE, FakeServer, Json, Wire
 
 CONVERSATION = "conv_1"
@@ -21,6 +22,12 @@ class MistralWire(Wire):
 
     def answer(self, path: str, request: Json) -> Json:
         model = self.model_of(path, request)
+        if path.endswith("/responses"):
+            return answer_of(path, request)
+        if path.endswith(("/moderations", "/classifications")):
+            return {"id": "judge-1", "model": f"{model}-0001", "results": []}
+        if path.endswith("/speech"):
+            return {"audio_data": "".join(CONTENT)}
         if path.endswith("/embeddings"):
             return _embeddings(model)
         if path.endswith("/ocr"):
@@ -31,8 +38,12 @@ class MistralWire(Wire):
 
     def events(self, path: str, request: Json) -> Iterator[str | bytes]:
         model = self.model_of(path, request)
-        if "/conversations" in path or path.endswith("/transcriptions"):
-            for event in _conversing(model, request) if "/conversations" in path else _transcribing(model):
+        if path.endswith("/responses"):
+            yield from events_of(path, request)
+            return
+        if "/conversations" in path or "/audio/" in path:
+            sounding = _speaking() if path.endswith("/speech") else _transcribing(model)
+            for event in _conversing(model, request) if "/conversations" in path else sounding:
                 yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
             return
         for chunk in _chunks(model, request):
@@ -57,7 +68,7 @@ class FakeMistral(FakeServer):
 
 
 def _prompt(request: Json) -> str:
-    asked = request.get("messages") or request.get("inputs") or request.get("prompt")
+    asked = next(request[name] for name in ("messages", "inputs", "input", "prompt") if name in request)
     return asked if isinstance(asked, str) else asked[-1]["content"]
 
 
@@ -144,6 +155,12 @@ def _pages(model: str) -> Json:
 
 def _transcript(model: str) -> Json:
     return {"model": f"{model}-0001", "text": "".join(CONTENT), "language": "en", "segments": [], "usage": _usage()}
+
+
+def _speaking() -> Iterator[Json]:
+    for part in CONTENT:
+        yield {"type": "speech.audio.delta", "audio_data": part}
+    yield {"type": "speech.audio.done", "usage": _usage()}
 
 
 def _transcribing(model: str) -> Iterator[Json]:

@@ -21,7 +21,8 @@ def answer_of(path: str, request: Json) -> Json:
         return {"id": "modr-1", "model": f"{request['model']}-0001", "results": []}
     if "/images/" in path:
         return {"created": 1, "data": [{"b64_json": "aW1hZ2U="}], "usage": _usage()}
-    return {"text": "".join(CONTENT), "usage": {**_usage(), "type": "tokens"}}
+    details = {"audio_tokens": 0, "text_tokens": USAGE["input"]}
+    return {"text": "".join(CONTENT), "usage": {**_usage(), "type": "tokens", "input_token_details": details}}
 
 
 def events_of(path: str, request: Json) -> Iterator[str]:

@@ -55,6 +55,10 @@ def answer_of(path: str, request: Json) -> Json:
         return _embeddings(request)
     if path.endswith("/responses"):
         return _response(request)
+    if path.endswith("/compact"):
+        return {**_response(request), "object": "response.compaction", "output": []}
+    if path.endswith("/decisions"):
+        return {**_response(request), "answers": [{"type": "predicate", "name": None, "probability": 0.5}]}
     if openai_media.is_media(path):
         return openai_media.answer_of(path, request)
     return _completion(request) if path.endswith("/chat/completions") else _text_completion(request)

@@ -51,6 +51,11 @@ def google_batch(state: str, **more: Any) -> Json:
     }
 
 
+def interaction(status: str, **more: Any) -> Json:
+    named = {"id": "v1_1", "object": "interaction", "model": "gemini", "status": status}
+    return {**named, "created": BEGUN, "updated": ENDED, **more}
+
+
 def mistral_batch(status: str, succeeded: int = 0, failed: int = 0) -> Json:
     return {
         "id": "0815", "object": "batch", "input_files": ["f"], "endpoint": "/v1/chat/completions", "errors": [],

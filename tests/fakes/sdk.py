@@ -36,7 +36,10 @@ class Answer(pydantic.BaseModel):
 class Case:
     """`method` (or where older versions have it, `older`) of a client, called with `options` and a model.
 
-    `closable` tells whether the streams of the sync client, and those of the async one, can be closed.
+    `closable` tells whether the streams of the sync client, and those of the async one, can be closed; `lets_go`
+    whether closing one that was begun only lets go of what the SDK reads, so that it looks dropped. `is_late` tells
+    that nothing is sent before one is begun. `turned` are exceptions that the SDK makes of those of its HTTP library
+    after these were seen: each with what it was.
     """
 
     provider: str
@@ -46,6 +49,9 @@ class Case:
     older: str = ""
     model_as: str = "model"
     closable: tuple[bool, bool] = (True, True)
+    lets_go: tuple[bool, bool] = (False, False)
+    is_late: bool = False
+    turned: tuple[tuple[str, str], ...] = ()
 
     def call(self, client: Any, model: str, **more: Any) -> Any:
         """What the application writes."""
@@ -121,9 +127,8 @@ class Sdk:
     `sync_client` and `async_client` give a client that asks once, for a server's URL; `open_async_client` one that
     nobody closes. `over` gives a client of each kind whose requests are answered in the process, by the SDK's own HTTP
     library. `http_response` finds the response behind a stream. `told` says what is kept of the messages of the
-    server's errors. `facts` makes an answer comparable, where its class does not. `wraps_streams` tells that what the
-    application reads is a generator of the SDK's around those of its requests: nothing is seen of one that is not
-    begun. The asynchronous ones are None for an SDK that has no such client.
+    server's errors. `facts` makes an answer comparable, where its class does not. The asynchronous ones are None for an
+    SDK that has no such client.
     """
 
     provider: str
@@ -138,7 +143,6 @@ class Sdk:
     http_response: Callable[[Any], Any] = no_response
     told: Mapping[str, str] = field(default_factory=dict)
     facts: Callable[[Any], object] = itself
-    wraps_streams: bool = False
 
     @property
     def shows_response(self) -> bool:

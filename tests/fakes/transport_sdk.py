@@ -121,6 +121,8 @@ PROVIDER = Provider(
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # What is written in parts would wait, 40 ms each time, for the client's system to confirm the part before.
+    disable_nagle_algorithm = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Tests read no access log."""

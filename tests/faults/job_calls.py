@@ -31,6 +31,7 @@ GOOGLE = [
         lambda client: client.operations.get(_video()),
         {"name": VIDEO, "done": True, "error": {"code": 3}},
     ),
+    (lambda client: client.interactions.get("v1_1"), other_jobs.interaction("in_progress")),
 ]
 MISTRAL = [(lambda client: client.batch.jobs.get(job_id="0815"), other_jobs.mistral_batch("FAILED", 1))]
 PULL = [

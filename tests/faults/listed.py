@@ -50,6 +50,7 @@ ASKED = "is called by the application itself, and only hands on to what is guard
 REFUSES = "is there to raise: a wrong argument is told to whoever gave it"
 RESTORES = "puts back what was current before, and nothing can stand in for that"
 PLAIN = "holds values and calls nothing of ours that could fail"
+REGISTERS = "runs when the application registers our metrics, which it asks for"
 
 SEAMS = {
     "midspan_instrumentation._body.ObservedBody.__del__": GUARD,
@@ -60,9 +61,6 @@ SEAMS = {
     "midspan_instrumentation._body._StandIn.__getattr__": CARRIES,
     "midspan_instrumentation._call._begin": GUARD,
     "midspan_instrumentation._generators.reset": RESTORES,
-    "midspan_instrumentation._outer._await_noted": CARRIES,
-    "midspan_instrumentation._outer._return_noted": CARRIES,
-    "midspan_instrumentation._outer._return_noted_async": CARRIES,
     "midspan_instrumentation._parts._Step.__exit__": RESTORES,
     "midspan_instrumentation._parts._Step.__init__": PLAIN,
     "midspan_instrumentation._parts._async_part": CARRIES,
@@ -73,6 +71,8 @@ SEAMS = {
     "midspan_instrumentation._pools._within": CARRIES,
     "midspan_instrumentation._retry.retry_delay": CARRIES,
     "midspan_instrumentation._call.Call.returned": GUARD,
+    "midspan_instrumentation._managers._Entered.__enter__": CARRIES,
+    "midspan_instrumentation._managers._EnteredAsync.__aenter__": CARRIES,
     "midspan_instrumentation._managers.enter_manager": CARRIES,
     "midspan_instrumentation.jobs._seeing._await_answer": CARRIES,
     "midspan_instrumentation._transport.Attempt.__init__": GUARD,
@@ -101,7 +101,9 @@ SEAMS = {
     "midspan_instrumentation._transport_urllib3._ObservedResponse.read": CARRIES,
     "midspan_instrumentation._transport_urllib3._ObservedResponse.read_chunked": CARRIES,
     "midspan_instrumentation._unread._Read.read": CARRIES,
-    "midspan_instrumentation._unread._seen": CARRIES,
+    "midspan_instrumentation._unread._Reading.__enter__": PLAIN,
+    "midspan_instrumentation._unread._Reading.__exit__": CARRIES,
+    "midspan_instrumentation._unread._Reading.__init__": PLAIN,
     "midspan.core.state.State.__init__": PLAIN,
     "midspan.core.state.State.is_ended": PLAIN,
     "midspan.core.external.External.__init__": PLAIN,
@@ -114,7 +116,11 @@ SEAMS = {
     "midspan.core.bounds.amount": PLAIN,
     "midspan.core.bounds.whole_count": PLAIN,
     "midspan.core.text.check_id": REFUSES,
+    "midspan.telemetry.live.LiveOperations.__init__": REGISTERS,
+    "midspan.telemetry.live.LiveOperations.forget": REGISTERS,
+    "midspan.telemetry.prometheus.MidspanCollector.__init__": REGISTERS,
     "midspan.telemetry.prometheus.MidspanCollector.collect": GUARD,
+    "midspan.telemetry.prometheus.MidspanCollector.describe": REGISTERS,
     "midspan.telemetry.prometheus._guarded": GUARD,
     "midspan.telemetry.prometheus.register": ASKED,
     "midspan.telemetry.spans._Current.__exit__": RESTORES,
@@ -177,7 +183,9 @@ READ_BY = "is a part of reading"
 TENANTS = "is for tokens of one principal: it has tests of its own"
 TOOLS = "is for the content of calls with tools or images, of which an application here has none"
 MAKERS = "is for the words of one maker of models: each has tests of its own"
+PARTS = "is for a call that sends its parts one after the other, which no client does asynchronously: it has a test"
 WATCHES = "is for an application that watches a job, and gets its errors"
+AWAITED = "is for aiobotocore, which is in environments of its own, and so are its tests"
 
 NOT_REACHED = {
     "*.forked": FORKED,
@@ -208,6 +216,7 @@ NOT_REACHED = {
     "midspan.core.retention.Retention.all": READS,
     "midspan.core.retention.Retention.get": READS,
     "midspan.core.retention.Retention.remove_all": READS,
+    "midspan.core.secrets._secret": "is for text that may hold a secret",
     "midspan.core.secrets.without_secrets": "is for text that may hold a secret",
     "midspan.core.retention.Retention.ended_before": READS,
     "midspan.core.retention.Retention.head": READS,
@@ -222,6 +231,7 @@ NOT_REACHED = {
     "midspan.core.statistics.estimate_errors": RARE,
     "midspan.core.telling.Audience.of": SETS_UP,
     "midspan.core.telling.Telling.*processor*": SETS_UP,
+    "midspan.core.text._unsafe": "is for text with characters that are taken out",
     "midspan.core.telling.Telling.*subscri*": READS,
     "midspan.core.subscription.Subscription.*": READS,
     "midspan.core.transitions.notice": RARE,
@@ -234,7 +244,6 @@ NOT_REACHED = {
     "midspan.telemetry.live.*": RARE,
     "midspan.telemetry.principal.current_principal": TENANTS,
     "midspan.telemetry.prometheus.*.__*__": SETS_UP,
-    "midspan.telemetry.prometheus.MidspanCollector.describe": SETS_UP,
     "midspan.telemetry.prometheus._Errors.collect": "is for a page that cannot be written",
     "midspan.telemetry.prometheus.unregister": SETS_UP,
     "midspan.telemetry.scope.package_version": SETS_UP,
@@ -249,6 +258,8 @@ NOT_REACHED = {
     "midspan.tracking.instrumenting.CallTracker.fail_as": "is for errors told in a stream of responses",
     "midspan.tracking.run.*": SETS_UP,
     "midspan.tracking.switches.disable": SETS_UP,
+    "midspan.tracking.switches._find_context": SETS_UP,
+    "midspan.tracking.switches._is_part_of_one": "is for applications that have disabled a client",
     "midspan.tracking.tools.*": SETS_UP,
     "midspan.tracking.tracker.ProgressRegistry.get_*": READS,
     "midspan.tracking.tracker.ProgressTracker.__repr__": READS,
@@ -278,6 +289,8 @@ NOT_REACHED = {
     "midspan_instrumentation.apply": SETS_UP,
     "midspan_instrumentation.provider.*": "is for providers that say less",
     "midspan_instrumentation.providers._*_content._*tool*": TOOLS,
+    "midspan_instrumentation._generators._within": PARTS,
+    "midspan_instrumentation._managers._entered_class": SETS_UP,
     "midspan_instrumentation._managers.wrap_managed_call": SETS_UP,
     "midspan_instrumentation.providers._audio.read_sound": "is for speech, whose answers cannot be compared",
     "midspan_instrumentation.providers._audio.targets": SETS_UP,
@@ -303,11 +316,13 @@ NOT_REACHED = {
     "midspan_instrumentation.providers._bedrock_invoke._goes_on": MAKERS,
     "midspan_instrumentation.providers._gemini_interactions._message": TOOLS,
     "midspan_instrumentation.providers._gemini_interactions._tool": TOOLS,
-    "midspan_instrumentation._outer.wrap_outer": SETS_UP,
     "midspan_instrumentation.providers._converse_content._[cor]*": TOOLS,
     "midspan_instrumentation.providers.huggingface_hub._ta[rs]*": SETS_UP,
     "midspan_instrumentation.providers.huggingface_hub._url_of": "is for services that are asked without the router",
     "midspan_instrumentation._unread._ReadInto.readinto": "is the same as `read`",
+    "midspan_instrumentation._unread._Await*": AWAITED,
+    "midspan_instrumentation._retry._await_delay": AWAITED,
+    "midspan_instrumentation._retry.retry_delay_async": AWAITED,
     "midspan_instrumentation.providers.google_genai._read_images": "is for images, which Vertex AI alone makes",
     "midspan.core.known_jobs.KnownJob.client": WATCHES,
     "midspan.tracking.instrumenting.tracker_of": WATCHES,
@@ -331,8 +346,13 @@ NOT_REACHED = {
     "midspan_instrumentation.jobs.openai._address": WATCHES,
     "midspan_instrumentation.jobs.openai._file_batch": WATCHES,
     "midspan_instrumentation.jobs.patches": SETS_UP,
-    "midspan_instrumentation.providers.cohere._as_*": SETS_UP,
+    "midspan_instrumentation.providers._cohere.held": SETS_UP,
+    "midspan_instrumentation.providers._cohere.read_embed_stream_request": PARTS,
+    "midspan_instrumentation.providers.cohere._*": SETS_UP,
+    "midspan_instrumentation.providers._mistral_documents.read_[js][up]*": "is for sound and judgements",
+    "midspan_instrumentation.providers._mistral._server_of": "is for calls that go elsewhere than a client's others",
     "midspan_instrumentation.providers.mistralai._*": SETS_UP,
+    "midspan_instrumentation.providers._openai_targets.*": SETS_UP,
     "midspan_instrumentation.undo": SETS_UP,
 }
 """Functions that no call of the application passes through here, by pattern: a new name outside of them is noticed."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from fnmatch import fnmatch
-from types import FunctionType
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
 import midspan_instrumentation as instrumentation
-from midspan.core import failures, retention
+from midspan.core import failures, retention, subscription
 from midspan.core.content import NO_CAPTURE, Capture
 from midspan.core.state import State
 from midspan.core.subscription import Subscription
@@ -27,43 +26,47 @@ from midspan.testing import FakeClock
 from midspan.tracking import instrumenting
 from midspan.tracking.clock import steady_clock
 from midspan.tracking.tracker import ProgressRegistry, get_progress_registry, no_span
-from tests.fakes.sdks import SDKS
 from tests.faults import listed
-from tests.faults.application import Application
-from tests.faults.calls import Calls
-from tests.faults.inject import InjectedError, called, functions, raising
-from tests.faults.job_calls import JobCalls
-from tests.faults.transport_calls import IS_INSTALLED, TransportCalls
+from tests.faults.inject import InjectedError, raising
+from tests.faults.reach import (
+    EVERY,
+    INJECTED,
+    MAIN,
+    AnyApplication,
+    Reached,
+    Survey,
+    Used,
+    all_functions,
+    application_of,
+    keep,
+)
 
 
-class Told(logging.Handler):
-    """How often each component was logged as failed."""
+class Told(logging.Filter):
+    """How often each component was logged as failed; no handler sees it, which would keep every traceback's frames."""
 
     def __init__(self) -> None:
-        super().__init__(logging.ERROR)
+        super().__init__()
         self.components: Counter[str] = Counter()
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def filter(self, record: logging.LogRecord) -> bool:
         self.components[str(record.args[0] if isinstance(record.args, tuple) and record.args else record.msg)] += 1
+        return False
 
 
 @pytest.fixture
 def told() -> Iterator[Told]:
-    handler = Told()
-    failures.logger.addHandler(handler)
-    yield handler
-    failures.logger.removeHandler(handler)
+    counting = Told()
+    failures.logger.addFilter(counting)
+    yield counting
+    failures.logger.removeFilter(counting)
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in production: failures of ours are not raised."""
     monkeypatch.setattr(failures, "raising", False)
     monkeypatch.setattr(failures.logger, "propagate", False)
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 class Exporter(SpanExporter):
@@ -73,22 +76,12 @@ class Exporter(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-AnyApplication = Application | Calls | JobCalls | TransportCalls
-OURS = (
-    "midspan_instrumentation.",
-    "midspan.core.known_jobs",
-    "midspan.core.call_transitions.connect",
-    "midspan.tracking.job_reading",
-    "midspan.tracking.provider_jobs",
-)
+Expected = dict[Used, list[str]]
 
 
-OTHERS: dict[str | None, Callable[[], AnyApplication]] = {None: Application, "jobs": JobCalls}
-if IS_INSTALLED:
-    OTHERS["transports"] = TransportCalls
-
-
-Expected = dict[str | None, list[str]]
+@pytest.fixture(scope="module")
+def survey() -> Survey:
+    return Survey()
 
 
 @pytest.fixture(scope="module")
@@ -98,21 +91,20 @@ def seen_before() -> Expected:
 
 
 @pytest.fixture
-def used(request: pytest.FixtureRequest) -> str | None:
-    """What the application uses: the SDK or the part that the test names, else everything of OpenAI's."""
-    return getattr(request, "param", None)
+def used(request: pytest.FixtureRequest) -> Used:
+    """What the application of this test uses."""
+    return getattr(request, "param", MAIN)
 
 
 @pytest.fixture
-def application(used: str | None) -> Iterator[AnyApplication]:
+def application(used: Used) -> Iterator[AnyApplication]:
     """The application, before midspan is there."""
-    made = OTHERS[used]() if used in OTHERS else Calls(SDKS[used])
-    yield made
-    made.close()
+    with application_of(used) as made:
+        yield made
 
 
 @pytest.fixture
-def expected(used: str | None, application: AnyApplication, seen_before: Expected) -> list[str]:
+def expected(used: Used, application: AnyApplication, seen_before: Expected) -> list[str]:
     """What it sees without midspan's instrumentation, and with all of midspan sound."""
     if used not in seen_before:
         for _ in range(2):
@@ -137,14 +129,13 @@ def midspan_on(
     registry.attach = recorder.attach
     registry.capture = Capture(span=True)
     instrumentation.apply()
-    subscription = registry.subscribe(eager=True)
+    monkeypatch.setattr(subscription, "MAX_PENDING", 8)
+    reader = registry.subscribe(eager=True)
     for action in application.actions():
         action()
-    # What was made meanwhile (classes, mostly) would be looked at in every collection that a dropped stream forces.
-    gc.collect()
-    gc.freeze()
+    keep()
     yield registry
-    subscription.close()
+    reader.close()
     instrumentation.undo()
     registry.remove_processor(recorder)
     registry.attach = no_span
@@ -152,48 +143,24 @@ def midspan_on(
     provider.shutdown()
 
 
-def all_functions() -> dict[str, FunctionType]:
-    return functions(listed.is_elsewhere)
-
-
-def reached_by(application: AnyApplication) -> dict[str, list[int]]:
-    """The functions that are called, and the numbers of the actions that call each."""
-    known = {function.__code__: name for name, function in all_functions().items()}
-    reached: dict[str, list[int]] = {}
-    for number, action in enumerate(application.actions()):
-        # A job that is known already passes other functions than a new one.
-        get_progress_registry().clear()
-        with called() as codes:
-            action()
-            # Here, and not in an action to come.
-            Pulse(get_progress_registry()).beat()
-        for code in codes & known.keys():
-            reached.setdefault(known[code], []).append(number)
-    return reached
-
-
-def other_applications() -> list[AnyApplication]:
-    """Those beside the one that uses everything; their clients are new."""
-    return [*(Calls(sdk) for sdk in SDKS.values()), *(make() for name, make in OTHERS.items() if name)]
-
-
+@pytest.mark.timeout(180)
 @pytest.mark.usefixtures("midspan_on")
-def test_every_function_is_reached_or_listed_with_a_reason(application: AnyApplication) -> None:
-    for other in other_applications():
-        # What is done once is done now, whichever test comes first.
-        for action in other.actions():
-            action()
-        other.close()
-    others = other_applications()
-    reached = {*reached_by(application)}.union(*(reached_by(other) for other in others))
-    for other in others:
-        other.close()
+def test_every_function_is_reached_or_listed_with_a_reason(survey: Survey) -> None:
+    reached = {name for used in EVERY for found in survey.of(used) for name in found}
     missed = sorted(all_functions().keys() - reached - listed.UNSURE)
     unlisted = [name for name in missed if not any(fnmatch(name, pattern) for pattern in listed.NOT_REACHED)]
     assert unlisted == [], f"reach it, or list it with a reason: {unlisted}"
     stale = [pattern for pattern in listed.NOT_REACHED if not any(fnmatch(name, pattern) for name in missed)]
     assert stale == [], f"reached, or no such function any more: {stale}"
     assert sorted(listed.SEAMS.keys() - reached - listed.UNSURE) == [], "no such seam any more"
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("midspan_on")
+def test_every_function_that_is_reached_is_made_to_raise_somewhere(survey: Survey) -> None:
+    reached = {name for used in EVERY for found in survey.of(used) for name in found}
+    raised = {name for used in INJECTED for found in survey.injected(used) for name in found}
+    assert sorted(reached - raised - listed.UNSURE) == []
 
 
 @pytest.mark.usefixtures("midspan_on")
@@ -281,41 +248,40 @@ def test_an_exporter_that_raises_changes_nothing_for_the_application(
 
 
 @pytest.mark.timeout(180)
-def test_a_function_that_raises_changes_nothing_for_the_application(
-    application: AnyApplication, expected: list[str], midspan_on: ProgressRegistry, told: Told
+@pytest.mark.parametrize("used", INJECTED, indirect=True)
+def test_a_function_that_raises_changes_nothing_for_the_calls_of(
+    used: Used,
+    application: AnyApplication,
+    expected: list[str],
+    midspan_on: ProgressRegistry,
+    told: Told,
+    survey: Survey,
 ) -> None:
     """And it is counted, and logged once for each component."""
-    assert faults_of(reached_by(application), application, expected, midspan_on, told) == {}
-
-
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("used", [*sorted({*SDKS} - {"openai"}), *sorted(filter(None, OTHERS))], indirect=True)
-def test_a_function_of_the_instrumentation_that_raises_changes_nothing_for_the_calls_of(
-    application: AnyApplication, expected: list[str], midspan_on: ProgressRegistry, told: Told
-) -> None:
-    reached = reached_by(application)
-    ours = {name: numbers for name, numbers in reached.items() if name.startswith(OURS)}
-    assert ours
-    assert faults_of(ours, application, expected, midspan_on, told) == {}
+    at_first, again = survey.injected(used)
+    assert again
+    assert faults_of(again, lambda: nullcontext(application), expected, midspan_on, told) == {}
+    assert faults_of(at_first, lambda: application_of(used), expected, midspan_on, told) == {}
 
 
 def faults_of(
-    reached: dict[str, list[int]],
-    application: AnyApplication,
+    reached: Reached,
+    fresh: Callable[[], AbstractContextManager[AnyApplication]],
     expected: list[str],
     midspan_on: ProgressRegistry,
     told: Told,
 ) -> dict[str, object]:
     """What was wrong, for each function that was made to raise."""
     faults: dict[str, object] = {}
-    actions, known = application.actions(), all_functions()
+    known = all_functions()
     for name, numbers in reached.items():
         if name in listed.SEAMS:
             continue
         midspan_on.clear()
         failures.reset()
         told.components.clear()
-        with raising(known[name]):
+        with fresh() as application, raising(known[name]):
+            actions = application.actions()
             # What one of them leaves current, the next one must not find.
             seen = {number: copy_context().run(actions[number]) for number in numbers}
             Pulse(midspan_on).beat()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,3 +87,8 @@ def wrapped(provider: Provider) -> Generator[Captured]:
         for patch in patches:
             patch.remove()
         instrumentation.undo()
+
+
+def clock_that_sleeps(sleep: Callable[[float], object]) -> SimpleNamespace:
+    """The module `time` for one module alone: what sleeps elsewhere, in a thread of an SDK say, sleeps as ever."""
+    return SimpleNamespace(sleep=sleep, monotonic=time.monotonic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,19 @@ def test_a_callable_that_is_not_patched_is_missing_unless_other_releases_have_it
     examined = examine("json", calls, jobs, on_import("json"))
     assert examined.calls == Callables(missing=("Thing.call",))
     assert examined.jobs == Callables(absent=("Thing.call",))
+
+
+def test_an_optional_callable_may_need_what_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sdk_with_cloud.py").write_text("import no_such_distribution")
+    monkeypatch.syspath_prepend(tmp_path)
+    optional, needed = (target("sdk_with_cloud", optional=each) for each in (True, False))
+    assert examine("json", [optional], [], on_import("json")).calls == Callables(absent=("Thing.call",))
+    assert "no_such_distribution" in (examine("json", [needed], [], on_import("json")).error or "")
+
+
+def test_of_another_distribution_above_the_sdk_nothing_is_said_where_it_is_not_there() -> None:
+    calls = [target("no_such_sdk.client", optional=True), target("json.decoder", optional=True)]
+    assert examine("json", calls, [], on_import("json")).calls == Callables(absent=("Thing.call",))
 
 
 def test_a_callable_is_not_taken_for_another_modules_of_the_same_name() -> None:

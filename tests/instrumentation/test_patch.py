@@ -11,12 +11,11 @@ from types import ModuleType
 
 import pytest
 import wrapt
-from opentelemetry.util import _importlib_metadata
 
 import midspan_instrumentation as instrumentation
 from midspan_instrumentation import _tables
+from midspan_instrumentation._importing import OnImport
 from midspan_instrumentation._patch import Patch
-from midspan_instrumentation.provider import Provider, Reading, Request, Target
 from tests.fakes.openai_calls import ANSWERS, http, sync_client
 
 SOURCE = """
@@ -95,6 +94,23 @@ def test_removing_restores_the_very_object(name: str) -> None:
     assert vars(module.Greeter)["greet"] is not original
     patch.remove()
     assert vars(module.Greeter)["greet"] is original
+
+
+def test_a_table_of_several_packages_is_read_once_when_the_first_of_them_is_imported(name: str) -> None:
+    reads: list[str] = []
+
+    def read_table() -> list[Patch]:
+        reads.append(name)
+        return [Patch(name, "Greeter.greet", mark("seen"))]
+
+    on_import = OnImport("no_such_sdk", read_table, (name, "no_such_cloud"))
+    on_import.install()
+    assert reads == []
+    assert importlib.import_module(name).Greeter().greet("a") == ["a", "seen"]
+    on_import.remove()
+    on_import.install()
+    assert reads == [name]
+    on_import.remove()
 
 
 def test_a_patch_removed_before_the_import_wraps_nothing(name: str) -> None:
@@ -196,26 +212,23 @@ def test_an_unknown_provider_is_named_with_what_is_accepted() -> None:
         instrumentation.apply(excluded=["openia"])
 
 
-def _read_nothing(_: object) -> Reading:
-    return Reading()
+TABLE = """
+from midspan_instrumentation.provider import Provider, Reading, Request, Target
+
+TARGET = Target("{name}", "Greeter.greet", "greet", lambda *_, **__: Request(), lambda _: Reading())
+PROVIDER = Provider("{name}", (TARGET,))
+"""
 
 
 @pytest.fixture
-def third_party(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def third_party(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A provider of another package, under the entry point group."""
-
-    class Point:
-        def __init__(self) -> None:
-            self.name = name
-
-        def load(self) -> Provider:
-            target = Target(name, "Greeter.greet", "greet", lambda *_, **__: Request(), _read_nothing)
-            return Provider(name, (target,))
-
-    def entry_points(*, group: str) -> list[Point]:
-        return [Point()] if group == "midspan_provider" else []
-
-    monkeypatch.setattr(_importlib_metadata, "entry_points", entry_points)
+    (tmp_path / f"{name}_table.py").write_text(TABLE.format(name=name))
+    installed = tmp_path / f"{name}-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(f"[midspan_provider]\n{name} = {name}_table:PROVIDER\n")
+    monkeypatch.syspath_prepend(tmp_path)
     _tables._third_parties.cache_clear()
     yield name
     instrumentation.undo()
@@ -227,6 +240,13 @@ def test_a_third_partys_provider_is_found_by_its_entry_point(third_party: str) -
     instrumentation.apply([third_party])
     module = importlib.import_module(third_party)
     assert isinstance(vars(module.Greeter)["greet"], wrapt.FunctionWrapper)
+
+
+def test_what_is_installed_is_not_parsed_where_none_of_it_has_a_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tables.metadata, "entry_points", lambda **_: pytest.fail("parsed"))
+    _tables._third_parties.cache_clear()
+    assert instrumentation.provider_names() == tuple(instrumentation.PROVIDERS)
+    _tables._third_parties.cache_clear()
 
 
 def test_an_excluded_provider_is_left_alone(third_party: str) -> None:

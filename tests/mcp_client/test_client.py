@@ -72,7 +72,7 @@ def test_a_call_with_a_progress_token_is_told_of_growing_progress_and_ends_with_
         told.append((progress, total, message))
 
     ended = with_client(
-        lambda client: client.data("start_long_task", note, task_type="steps", duration_seconds=2, steps=4)
+        lambda client: client.data("start_long_task", note, task_type="steps", duration_seconds=1, steps=4)
     )
     assert ended["status"] == "completed" and len(told) >= 2
     assert all(before[0] < after[0] for before, after in pairwise(told))

@@ -326,8 +326,8 @@ def test_a_provider_that_the_application_sets_later_gets_all_counts_and_the_time
     found = run(LATE.format(between=between, then=then))
     assert found["midspan.operation.started before None"] == 1
     assert found["midspan.operation.active running None"] == 1
-    durations = {key: value for key, value in found.items() if key.startswith("midspan.operation.duration")}
-    assert durations == {"midspan.operation.duration after completed": 1}
+    # What has ended a moment before may still be there for it.
+    assert found["midspan.operation.duration after completed"] == 1
 
 
 def test_a_provider_that_comes_while_something_runs_is_found_by_the_pulse() -> None:

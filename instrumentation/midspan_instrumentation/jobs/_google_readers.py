@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
+from midspan_instrumentation.jobs._stainless import answer_in
 from midspan_instrumentation.jobs._table import ErrorInfo, JobReading, Status, unix
+from midspan_instrumentation.providers import _gemini_interactions
 from midspan_instrumentation.providers._fields import field, items, number, text, whole
 
 _RUNNING = "UNSPECIFIED QUEUED PENDING RUNNING CANCELLING PAUSED UPDATING PROCESSING"
@@ -18,6 +21,11 @@ STATES = {
     "FAILED": Status.FAILED,
     "EXPIRED": Status.FAILED,
     "CANCELLED": Status.CANCELLED,
+    # Those of interactions.
+    **dict.fromkeys(("queued", "in_progress"), Status.RUNNING),
+    **dict.fromkeys(("completed", "incomplete", "requires_action", "requires_continuation"), Status.COMPLETED),
+    **dict.fromkeys(("failed", "budget_exceeded"), Status.FAILED),
+    "cancelled": Status.CANCELLED,
 }
 
 
@@ -29,6 +37,8 @@ def read(answer: object) -> Iterator[JobReading]:
             yield from _read_job(kind, found)
         elif kind.endswith("Operation"):
             yield from _read_operation(found)
+        elif kind == "Interaction":
+            yield from read_interaction(found)
 
 
 _LISTS = ("batch_jobs", "tuning_jobs", "files")
@@ -97,6 +107,30 @@ def _read_operation(operation: Any) -> Iterator[JobReading]:
             progress=None if percentage is None else percentage / 100,
             error=_read_error(error),
         )
+
+
+def read_interaction(result: object) -> Iterator[JobReading]:
+    """An `Interaction`, also in a raw response. It does not say whether it was made in the background."""
+    found = answer_in(result)
+    job_id, state = text(field(found, "id")), text(field(found, "status"))
+    if job_id and state:
+        yield JobReading(
+            id=job_id,
+            state=state,
+            kind="llm_request",
+            name="generate_content",
+            model=text(field(found, "model")),
+            created_at=_moment(field(found, "created")),
+            ended_at=_moment(field(found, "updated")),
+            usage=_gemini_interactions.read_usage(field(found, "usage")),
+        )
+
+
+def _moment(told: object) -> float | None:
+    try:
+        return unix(datetime.fromisoformat(told)) if isinstance(told, str) else None
+    except ValueError:
+        return None
 
 
 def _read_error(error: object) -> ErrorInfo | None:

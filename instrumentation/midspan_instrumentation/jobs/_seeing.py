@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import NamedTuple, cast
+from typing import cast
+
+from msgspec import Struct
 
 from midspan.tracking import instrumenting
 from midspan_instrumentation._call import wrap_call
@@ -64,7 +66,7 @@ async def _await_answer(
     return result
 
 
-class Look(NamedTuple):
+class Look(Struct, frozen=True):
     """One callable as it is looked at. None of these raises."""
 
     table: JobTable

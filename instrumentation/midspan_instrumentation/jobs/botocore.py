@@ -20,6 +20,7 @@ from midspan_instrumentation.jobs._table import (
     Status,
     unix,
 )
+from midspan_instrumentation.provider import replace
 from midspan_instrumentation.providers._fields import field, fields_of, items, text, whole
 
 _RUNNING = "Submitted Validating Scheduled InProgress Stopping Deleting"
@@ -117,11 +118,16 @@ def _asks(operation: str, parameter: str = "jobIdentifier") -> tuple[Ask]:
     return (ask,)
 
 
+_CALLS = JobTarget("botocore.client", "BaseClient._make_api_call", read, _read_call, read_how=_read_how)
+_AWAITED = replace(
+    _CALLS, module="aiobotocore.client", qualname="AioBaseClient._make_api_call", is_async=True, optional=True
+)
+
 TABLE = JobTable(
     provider="aws.bedrock",
     states=STATES,
     read=read,
-    targets=(JobTarget("botocore.client", "BaseClient._make_api_call", read, _read_call, read_how=_read_how),),
+    targets=(_CALLS, _AWAITED),
     polls=(
         Poll("batch", "arn:.*:model-invocation-job/", _asks("get_model_invocation_job")),
         Poll("fine_tuning", "arn:.*:model-customization-job/", _asks("get_model_customization_job")),

@@ -14,6 +14,7 @@ from midspan_instrumentation.jobs._table import (
     named,
     unix,
 )
+from midspan_instrumentation.providers._cohere import held
 from midspan_instrumentation.providers._fields import field, items, text, whole
 
 _RUNNING = (
@@ -97,15 +98,18 @@ def _read_fine_tuning(model: Any) -> JobReading:
     )
 
 
+# Clients ask what they give as `with_raw_response`: there applications are seen that ask that themselves.
+_read_raw = held(read)
+
 TABLE = JobTable(
     provider="cohere",
     states=STATES,
     read=read,
     targets=(
         *methods(
-            "cohere.embed_jobs.client",
-            "EmbedJobsClient",
-            read,
+            "cohere.embed_jobs.raw_client",
+            "RawEmbedJobsClient",
+            _read_raw,
             named("id", "batch", "embed_job"),
             made="create",
             asked="get cancel",
@@ -113,9 +117,9 @@ TABLE = JobTable(
             optional=True,
         ),
         *methods(
-            "cohere.batches.client",
-            "BatchesClient",
-            read,
+            "cohere.batches.raw_client",
+            "RawBatchesClient",
+            _read_raw,
             named("id", "batch"),
             made="create",
             asked="retrieve cancel",
@@ -123,9 +127,9 @@ TABLE = JobTable(
             optional=True,
         ),
         *methods(
-            "cohere.finetuning.client",
-            "FinetuningClient",
-            read,
+            "cohere.finetuning.raw_client",
+            "RawFinetuningClient",
+            _read_raw,
             named("id", "fine_tuning"),
             made="create_finetuned_model",
             asked="get_finetuned_model",

@@ -1,4 +1,5 @@
-"""Google's jobs: batches, tunings, files that are being processed, and long-running operations such as videos."""
+"""Google's jobs: batches, tunings, files that are being processed, long-running operations such as videos, and
+interactions in the background."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ import importlib
 from functools import partial
 from typing import Any
 
-from midspan_instrumentation.jobs._google_readers import STATES, kind_of, read
+from midspan_instrumentation.jobs._google_readers import STATES, kind_of, read, read_interaction
 from midspan_instrumentation.jobs._table import (
+    LISTED,
     JobReading,
     JobTable,
     JobTarget,
@@ -17,6 +19,7 @@ from midspan_instrumentation.jobs._table import (
     named,
 )
 from midspan_instrumentation.providers._fields import field
+from midspan_instrumentation.providers._gemini_interactions import NAME
 
 
 def _asked_operation(operation: object = None, **_rest: object) -> JobReading | None:
@@ -34,6 +37,18 @@ def _cancelled(kind: str) -> Any:
 
 _of = partial(methods, read=read, optional=True)
 _OPERATIONS = JobTarget("google.genai.operations", "Operations.get", read, _asked_operation)
+# As in a list: those that have ended may have been over with the call that made them.
+_INTERACTIONS = tuple(
+    JobTarget(
+        "google.genai._gaos.google_genai",
+        f"GeminiNextGenInteractions.{name}",
+        read_interaction,
+        named("id"),
+        LISTED,
+        optional=True,
+    )
+    for name in ("get", "cancel")
+)
 
 
 def _operation(client: Any, job_id: str) -> Any:
@@ -42,7 +57,7 @@ def _operation(client: Any, job_id: str) -> Any:
 
 
 TABLE = JobTable(
-    provider="gcp.gemini",
+    provider=NAME,
     states=STATES,
     read=read,
     targets=(
@@ -73,6 +88,8 @@ TABLE = JobTable(
         ),
         _OPERATIONS,
         _OPERATIONS.as_async(),
+        *_INTERACTIONS,
+        *(each.as_async() for each in _INTERACTIONS),
     ),
     polls=(
         Poll(
@@ -87,6 +104,7 @@ TABLE = JobTable(
         ),
         Poll("file_transfer", "files/", (lambda client, job_id: client.files.get(name=job_id),)),
         Poll("video", ".*/operations/", (_operation,)),
+        Poll("interaction", "v1_", (lambda client, job_id: client.interactions.get(job_id),), "llm_request"),
     ),
     client="google.genai:Client",
     keeps_client=False,

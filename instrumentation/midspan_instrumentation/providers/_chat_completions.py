@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from midspan_instrumentation.provider import Processed, Reading, Request, Usage
 from midspan_instrumentation.providers._fields import (
@@ -21,7 +21,7 @@ from midspan_instrumentation.providers._fields import (
 )
 
 if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletion, ChatCompletionChunk
+    from openai.types.chat import ChatCompletionChunk
     from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
 # Where a chunk has something new; the last two are extra fields of services that speak the protocol.
@@ -68,7 +68,7 @@ def read_request(
 
 def read_completion(result: object) -> Reading:
     """A `ChatCompletion`, a `Completion`, or the first chunk of their streams, which names id and model alike."""
-    completion = cast("ChatCompletion", parsed(result))
+    completion = parsed(result)
     reasons = [text(getattr(choice, "finish_reason", None)) for choice in choices_of(completion)]
     return Reading(
         id=text(getattr(completion, "id", None)),
@@ -84,11 +84,10 @@ def read_chunk(chunk: ChatCompletionChunk) -> int | Reading:
         (only,) = chunk.choices
         # Nearly every chunk ends here. One look at the namespace is cheaper than two attributes.
         choice = only.__dict__
-        delta = choice["delta"]
-        if delta is not None and delta.content and choice["finish_reason"] is None:
+        if choice["delta"].content and choice["finish_reason"] is None:
             return 1
     except (TypeError, ValueError, AttributeError, KeyError):
-        pass  # not one choice, or an odd one
+        pass  # not one choice, or an odd one: without a delta, say
     return read_whole_chunk(chunk, _has_output)
 
 
@@ -121,8 +120,8 @@ def _has_output(choice: object) -> bool:
 
 def choices_of(answer: object) -> list[object]:
     """The choices of an answer or a chunk. Services that speak the protocol leave out or set to null what they like."""
-    choices = getattr(answer, "choices", None)
-    return cast("list[object]", choices) if isinstance(choices, list) else []
+    choices: list[object] | None = getattr(answer, "choices", None)
+    return choices if isinstance(choices, list) else []
 
 
 @cache

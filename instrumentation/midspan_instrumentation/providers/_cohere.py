@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Callable, Sized
+from typing import Any, TypeVar
 
 from midspan_instrumentation.provider import Failure, Reading, Request, Server, Usage, replace
 from midspan_instrumentation.providers._addresses import server_at
@@ -19,6 +21,8 @@ from midspan_instrumentation.providers._fields import (
     texts,
     whole,
 )
+
+Read = TypeVar("Read")
 
 BATCH = 96
 """Texts that the SDK sends in one request."""
@@ -46,17 +50,25 @@ def read_client(instance: object) -> Any:
 
 
 def read_server(instance: object) -> Server:
-    """The server that the client was made for. Where a client for AWS sends its requests, it does not tell."""
-    wrapper, service = read_client(instance), _service_of_aws(instance)
-    if wrapper is None or service is not None:
-        return Server(provider=service)
+    """The server that the client was made for. Where a client for another's cloud sends its requests, it does not
+    tell."""
+    wrapper = read_client(instance)
+    if wrapper is None:
+        return Server()
+    cloud = _cloud_behind(wrapper)
+    if cloud is not None:
+        return Server(provider=cloud)
     return server_at(wrapper.get_base_url(), seconds(wrapper.get_timeout()))
 
 
-def _service_of_aws(client: object) -> str | None:
-    for kind in type(client).__mro__:
-        if kind.__module__ in ("cohere.bedrock_client", "cohere.sagemaker_client"):
-            return "aws.bedrock" if "bedrock" in kind.__module__ else "aws.sagemaker"
+def _cloud_behind(wrapper: Any) -> str | None:
+    """The SDK's clients for others' clouds rewrite each request in a hook of their HTTP client."""
+    for hook in getattr(wrapper.httpx_client.httpx_client, "event_hooks", {}).get("request", ()):
+        module = getattr(hook, "__module__", None)
+        if module == "cohere.oci_client":
+            return "oci"
+        if module == "cohere.aws_client":
+            return f"aws.{inspect.getclosurevars(hook).nonlocals['service']}"
     return None
 
 
@@ -81,6 +93,21 @@ def read_embed_request(*_: object, texts: object = None, batching: object = True
     """`embed` of a client, which sends long lists in batches; those with images it does not."""
     count = len(items(texts)) if batching is not False and items(asked.get("images")) == () else 0
     return replace(read_request(**asked), parts=-(-count // BATCH))
+
+
+def read_embed_stream_request(*_: object, texts: object = None, batch_size: int = BATCH, **asked: object) -> Request:
+    """`embed_stream`, which sends one batch after the other."""
+    count = len(texts) if isinstance(texts, Sized) else 0
+    return replace(read_request(**asked), parts=-(-count // batch_size) if batch_size > 0 else 0)
+
+
+def held(read: Callable[[Any], Read]) -> Callable[[Any], Read]:
+    """The reader for an answer that is held by another one, which has the HTTP response too."""
+
+    def read_held(result: Any) -> Read:
+        return read(result.data)
+
+    return read_held
 
 
 def read_answer(result: object) -> Reading:
@@ -146,5 +173,5 @@ def read_event_v1(event: Any) -> int | Reading:
 
 def _ended(told: object, message: object = None) -> Reading:
     found = read_answer(told)
-    failure = found.failure and found.failure._replace(message=text(message))
+    failure = found.failure and replace(found.failure, message=text(message))
     return replace(found, is_last=True, failure=failure)

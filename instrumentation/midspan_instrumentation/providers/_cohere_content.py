@@ -85,9 +85,7 @@ def _tool(given: object) -> Json:
 
 def read_answer_v1(result: object) -> Iterator[Piece]:
     """The text of an answer, and the calls of tools."""
-    written = text(own(result, "text"))
-    if written:
-        yield Piece(written)
+    yield from read_transcript(result)
     for call in items(own(result, "tool_calls")):
         yield whole_call(None, field(call, "name"), field(call, "parameters"))
 
@@ -117,3 +115,19 @@ def read_query(*_: object, query: object = None, inputs: object = None, **_rest:
     """What `rerank` looks for, or what `classify` is given."""
     asked = (query, *items(inputs))
     return Prompt(messages=[message("user", [text_part(each)]) for each in asked if isinstance(each, str)])
+
+
+def read_transcript(result: object) -> Iterator[Piece]:
+    """What was heard."""
+    written = text(own(result, "text"))
+    if written:
+        yield Piece(written)
+
+
+def read_pages(result: object) -> Iterator[Piece]:
+    """The text of each page of a document, as a part of its own; of one in blocks that of its blocks."""
+    for key, page in enumerate(items(own(result, "pages"))):
+        for part in (field(page, "markdown"), *(field(block, "text") for block in items(field(page, "blocks")))):
+            written = text(field(part, "content"))
+            if written:
+                yield Piece(written, key=key)

@@ -13,6 +13,9 @@ Readers = Mapping[str, tuple[str, Callable[[object], object]]]
 """Parameter of an SDK's method → the span attribute for it, and how its value is read."""
 
 
+_NO_FIELDS: Mapping[str, Any] = {}
+
+
 def text(value: object) -> str | None:
     """The value if it is a string."""
     return value if isinstance(value, str) else None
@@ -117,7 +120,7 @@ def own(result: object, name: str) -> Any:
 def parsed(result: object) -> object:
     """What a raw response holds, as an object like the SDK's own. Parsing that one with its
     `parse()` would run the application's post-parser."""
-    http = own(result, "http_response")
+    http = getattr(result, "__dict__", _NO_FIELDS).get("http_response")
     if http is None or not http.headers.get("content-type", "").startswith("application/json"):
         return result
     return json.loads(http.content, object_hook=lambda fields: SimpleNamespace(**fields))

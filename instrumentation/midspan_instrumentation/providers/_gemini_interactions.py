@@ -16,6 +16,7 @@ from midspan_instrumentation.providers._fields import (
     items,
     number,
     output_type,
+    parsed,
     seconds,
     text,
     texts,
@@ -31,6 +32,9 @@ from midspan_instrumentation.providers._messages import (
     whole_call,
 )
 
+NAME = "gcp.gemini"
+"""The provider of its jobs."""
+_UNFINISHED = ("queued", "in_progress")
 _FAILED = ("failed", "budget_exceeded")
 _ASKED: Readers = {
     "agent": ("gen_ai.agent.id", text),
@@ -73,19 +77,22 @@ def read_request(prepared: object, call: object = None, *_: object, **_rest: obj
 
 
 def read_response(answer: object) -> Reading:
-    """An `Interaction`, or an event of a stream that has one: the first, which names it, and the last."""
-    told = field(answer, "interaction") or answer
-    status = text(field(told, "status"))
+    """An `Interaction`, also in a raw response, or an event of a stream that has one: the first, which names it, and
+    the last. One that is not finished is made in the background."""
+    told = field(answer, "interaction") or parsed(answer)
+    named, model, status = text(field(told, "id")), text(field(told, "model")), text(field(told, "status"))
+    if named and status in _UNFINISHED:
+        return Reading(id=named, model=model, goes_on_as=(NAME, named))
     return Reading(
-        id=text(field(told, "id")),
-        model=text(field(told, "model")),
+        id=named,
+        model=model,
         finish_reasons=(status,) if status else (),
-        usage=_usage(field(told, "usage")),
+        usage=read_usage(field(told, "usage")),
         failure=Failure(status) if status in _FAILED else None,
     )
 
 
-def _usage(told: object) -> Usage | None:
+def read_usage(told: object) -> Usage | None:
     """Thoughts are output, and what tools of the model's own have answered is input, as the total has them."""
     if told is None:
         return None
@@ -154,8 +161,8 @@ def _tool(given: object) -> Json:
 
 
 def read_answer(answer: object) -> Iterator[Piece]:
-    """The steps of an `Interaction`."""
-    for key, step in enumerate(items(field(answer, "steps"))):
+    """The steps of an `Interaction`, also in a raw response."""
+    for key, step in enumerate(items(field(parsed(answer), "steps"))):
         if _kind(step) == "function_call":
             yield whole_call(field(step, "id"), field(step, "name"), field(step, "arguments"))
         for part in items(field(step, "content")) if _kind(step) == "model_output" else ():

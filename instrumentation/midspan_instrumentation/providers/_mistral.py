@@ -8,10 +8,13 @@ from midspan_instrumentation.provider import Failure, Reading, Request, Server, 
 from midspan_instrumentation.providers import _chat_completions, _embeddings
 from midspan_instrumentation.providers._addresses import server_at
 from midspan_instrumentation.providers._fields import own, text
+from midspan_instrumentation.providers._hosts import provider_at
 
 if TYPE_CHECKING:
     from mistralai.client.models import CompletionEvent
 
+_CLOUDS = {"mistralai.azure": "azure.ai.inference", "mistralai.gcp": "gcp.vertex_ai"}
+"""Package → provider, of the clients for other clouds."""
 SDK_TIMEOUT = 300.0
 """Seconds that the SDK waits where nothing else was asked for."""
 
@@ -24,7 +27,10 @@ def read_client(instance: object) -> object | None:
 def read_server(instance: object) -> Server:
     """The server that the client was made for."""
     known: Any = getattr(instance, "sdk_configuration", None)
-    return Server() if known is None else server_at(known.get_server_details()[0], _seconds(known.timeout_ms))
+    if known is None:
+        return Server()
+    cloud = _CLOUDS.get(type(instance).__module__.partition(".client")[0])
+    return server_at(known.get_server_details()[0], _seconds(known.timeout_ms), cloud)
 
 
 def _seconds(milliseconds: object) -> float:
@@ -43,12 +49,23 @@ def read_request(
     """`chat.complete`, `fim.complete`, `agents.complete` and what is named like them."""
     request = _chat_completions.read_request(seed=random_seed, **asked)
     named = {"gen_ai.agent.id": text(agent_id), "gen_ai.conversation.id": text(conversation_id)}
+    attributes = {**request.attributes, **{name: value for name, value in named.items() if value is not None}}
+    return replace(sent(request, timeout_ms, server_url), attributes=attributes)
+
+
+def sent(request: Request, timeout_ms: object, server_url: object) -> Request:
+    """The request with what every method takes beside it: how long to wait, and where to send it."""
     return replace(
         request,
         timeout=None if timeout_ms is None else _seconds(timeout_ms),
-        server=server_at(server_url, SDK_TIMEOUT) if isinstance(server_url, str) else None,
-        attributes={**request.attributes, **{name: value for name, value in named.items() if value is not None}},
+        server=_server_of(server_url) if isinstance(server_url, str) else None,
     )
+
+
+def _server_of(url: str) -> Server:
+    """Of a call that is sent elsewhere than the client's others: what its host tells."""
+    found = server_at(url, SDK_TIMEOUT)
+    return replace(found, provider=provider_at(found.address))
 
 
 def read_embeddings_request(*_: object, output_dimension: object = None, **asked: object) -> Request:

@@ -1,11 +1,13 @@
-"""Reading what Mistral has recognised: documents page by page, and speech, also as a stream of events."""
+"""Reading what Mistral has recognised: documents page by page, and speech, also as a stream of events; and what it has
+spoken or judged."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from midspan_instrumentation.provider import Piece, Reading, replace
+from midspan_instrumentation.provider import Piece, Prompt, Reading, replace
+from midspan_instrumentation.providers import _moderations
 from midspan_instrumentation.providers._chat_completions import read_usage
 from midspan_instrumentation.providers._fields import field, items, own, text
 
@@ -32,9 +34,9 @@ def read_transcript(result: object) -> Reading:
 def read_event(event: Any) -> int | Reading:
     """Each delta is one token; the last event has the usage."""
     kind = getattr(event.data, "type", None)
-    if kind == "transcription.done":
-        return replace(read_transcript(event.data), is_last=True)
-    return int(kind == "transcription.text.delta")
+    if kind == "transcription.text.delta":
+        return 1
+    return replace(read_transcript(event.data), is_last=True) if kind == "transcription.done" else 0
 
 
 def read_transcript_content(told: object) -> Iterator[Piece]:
@@ -43,3 +45,14 @@ def read_transcript_content(told: object) -> Iterator[Piece]:
     written = text(field(event, "text"))
     if written and field(event, "type") in (None, "transcription.text.delta"):
         yield Piece(written)
+
+
+def read_spoken(event: Any) -> int | Reading:
+    """An event of speech: sound is no token; the last one has the usage."""
+    is_last = getattr(event.data, "type", None) == "speech.audio.done"
+    return replace(read_transcript(event.data), is_last=True) if is_last else 0
+
+
+def read_judged(*_: object, inputs: object = None, **_rest: object) -> Prompt:
+    """What is to be moderated or classified."""
+    return _moderations.read_prompt(input=inputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from midspan_instrumentation.provider import Piece, Prompt
+from midspan_instrumentation.provider import Piece, Prompt, replace
 from midspan_instrumentation.providers import _chat_content
 from midspan_instrumentation.providers._fields import field, items, text
 from midspan_instrumentation.providers._messages import function_tool, message, text_part, whole_call
@@ -16,7 +16,7 @@ def read_chat_prompt(
     """The messages and tools of `chat`; a tool may be a function."""
     asked = _chat_content.read_prompt(messages=messages, tools=tools)
     pairs = zip(items(tools), asked.tools, strict=True)
-    return asked._replace(tools=[function_tool(each) if callable(each) else made for each, made in pairs])
+    return replace(asked, tools=[function_tool(each) if callable(each) else made for each, made in pairs])
 
 
 def read_text_prompt(

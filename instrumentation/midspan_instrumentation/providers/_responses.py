@@ -67,7 +67,8 @@ def read_response(result: object) -> Reading:
         model=text(getattr(response, "model", None)),
         finish_reasons=_reasons(response),
         usage=read_usage(getattr(response, "usage", None), "input", "output"),
-        failure=_failure(getattr(response, "error", None)),
+        # Or what an SDK has for nothing, which is false.
+        failure=_failure(getattr(response, "error", None) or None),
     )
 
 

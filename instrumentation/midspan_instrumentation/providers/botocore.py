@@ -1,6 +1,6 @@
 """Amazon Bedrock, as botocore calls it, and boto3, which stands above: `converse` and `invoke_model`, streamed or not.
 
-Its clients are synchronous; those of aiobotocore are not seen.
+Its clients are synchronous; their asynchronous twins are those of aiobotocore, and of aioboto3, which stands above.
 """
 
 from __future__ import annotations
@@ -83,7 +83,10 @@ _TARGETS = {
 
 PROVIDER = Provider(
     name="aws.bedrock",
-    dispatches=(Dispatch("botocore.client", "BaseClient._make_api_call", _choose),),
+    dispatches=(
+        Dispatch("botocore.client", "BaseClient._make_api_call", _choose),
+        Dispatch("aiobotocore.client", "AioBaseClient._make_api_call", _choose, is_async=True, optional=True),
+    ),
     streams=(StreamClass("botocore.eventstream", "EventStream", iterator="_event_generator", response="_raw_stream"),),
     read_client=_read_client,
     read_server=_read_server,

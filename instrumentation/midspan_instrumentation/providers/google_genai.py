@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from midspan_instrumentation.provider import Outer, Provider, Reading, Server, StreamClass, Target, replace
+from midspan_instrumentation.provider import Provider, Reading, Server, StreamClass, Target, replace
 from midspan_instrumentation.providers import _gemini, _gemini_content, _gemini_interactions
 from midspan_instrumentation.providers._addresses import server_at
 from midspan_instrumentation.providers._fields import streamed
@@ -79,29 +79,18 @@ _INTERACTIONS = Target(
     end_mark=b"data: [DONE]",
     optional=True,
 )
+_STREAM_MODULE = "google.genai._gaos.utils.eventstreaming"
 _STREAMS = (
-    StreamClass(_INTERACTIONS.module, "Stream", iterator="generator", finisher="wrap_stream_errors"),
-    StreamClass(
-        _INTERACTIONS.module, "AsyncStream", is_async=True, iterator="generator", finisher="wrap_async_stream_errors"
-    ),
-)
-
-_OUTERS = (
-    Outer("google.genai.models", "Models.generate_content_stream"),
-    Outer("google.genai.models", "Models._generate_content_stream_with_continuation"),
-    Outer("google.genai.models", "AsyncModels.generate_content_stream", is_async=True),
-    Outer("google.genai.models", "AsyncModels._generate_content_stream_with_continuation"),
-    Outer("google.genai.chats", "Chat.send_message_stream"),
-    Outer("google.genai.chats", "AsyncChat.send_message_stream", is_async=True),
+    StreamClass(_STREAM_MODULE, "Stream", iterator="generator"),
+    StreamClass(_STREAM_MODULE, "AsyncStream", is_async=True, iterator="generator"),
 )
 
 PROVIDER = Provider(
-    name="gcp.gemini",
+    name=_gemini_interactions.NAME,
     targets=tuple(
         each for target in (_GENERATE, _STREAM, _EMBED, _IMAGES, _INTERACTIONS) for each in (target, target.as_async())
     ),
     streams=_STREAMS,
-    outers=_OUTERS,
     read_client=_read_client,
     read_server=_read_server,
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from midspan_instrumentation.provider import Provider, Reading, Server, Target, replace
-from midspan_instrumentation.providers import _audio, _chat_completions, _chat_content, _embeddings
+from midspan_instrumentation.provider import Provider, Reading, Server, replace
+from midspan_instrumentation.providers import _audio, _chat_completions
 from midspan_instrumentation.providers._fields import field
+from midspan_instrumentation.providers._openai_targets import chat, embeddings
 from midspan_instrumentation.providers._stainless import read_client, retry_delays, server_behind, stream_classes
 
 
@@ -23,27 +24,8 @@ def _read_chunk(chunk: Any) -> int | Reading:
     return replace(found, usage=_chat_completions.read_usage(usage, "prompt", "completion"))
 
 
-_CHAT = Target(
-    module="groq.resources.chat.completions",
-    qualname="Completions.create",
-    operation="chat",
-    read_request=_chat_completions.read_request,
-    read_response=_chat_completions.read_completion,
-    read_chunk=_read_chunk,
-    read_prompt=_chat_content.read_prompt,
-    read_answer=_chat_content.read_answer,
-    read_pieces=_chat_content.read_pieces,
-    end_mark=b"data: [DONE]",
-)
-_EMBEDDINGS = Target(
-    module="groq.resources.embeddings",
-    qualname="Embeddings.create",
-    operation="embeddings",
-    operation_type="embedding",
-    read_request=_embeddings.read_request,
-    read_response=_embeddings.read_response,
-    optional=True,
-)
+_CHAT = replace(chat("groq.resources.chat.completions", "Completions.create"), read_chunk=_read_chunk)
+_EMBEDDINGS = replace(embeddings("groq.resources.embeddings", "Embeddings.create"), optional=True)
 
 PROVIDER = Provider(
     name="groq",

@@ -46,12 +46,12 @@ def _server(model: str | None, service: str | None, is_routed: bool, timeout: fl
     provider = NAME if service in _HOSTED else (None if own is None else _server_at(own).provider) or service
     url = _ROUTER if is_routed else own
     found = Server(timeout=timeout) if url is None else server_at(url, timeout)
-    return found._replace(provider=provider, model=model)
+    return replace(found, provider=provider, model=model)
 
 
 def _server_at(url: str, timeout: float | None = None) -> Server:
     found = server_at(url, timeout)
-    return found._replace(provider=provider_at(found.address))
+    return replace(found, provider=provider_at(found.address))
 
 
 def _is_url(model: str) -> bool:

@@ -1,4 +1,7 @@
-"""LiteLLM: completions, responses and embeddings of any service, called by its own functions or through its router."""
+"""LiteLLM: completions, responses, embeddings, images, sound, moderations and reranking of any service.
+
+They are called by its own functions; completions and embeddings also through its router.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,10 @@ from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 from midspan_instrumentation.provider import Provider, Reading, Request, RetryDelay, Runner, Server, Target, replace
-from midspan_instrumentation.providers import (
-    _chat_completions,
-    _chat_content,
-    _embeddings,
-    _responses,
-    _responses_content,
-    _text_completions,
-)
+from midspan_instrumentation.providers import _audio, _cohere_content, _images, _moderations, _text_completions
 from midspan_instrumentation.providers._fields import field, items, text
 from midspan_instrumentation.providers._hosts import provider_at
+from midspan_instrumentation.providers._openai_targets import chat, embeddings, responses, text_completion
 
 R = TypeVar("R")
 
@@ -132,47 +129,39 @@ def _read_router(router: object) -> Server:
     return Server(provider=services.pop() if len(services) == 1 else None)
 
 
-_CHAT = Target(
-    # Where the application finds it, whichever module it is made in.
+# Where the application finds them, whichever module each is made in.
+_CHAT = chat("litellm", "completion")
+_TEXT = replace(text_completion("litellm", "text_completion"), read_chunk=_read_text_chunk)
+_EMBEDDINGS = embeddings("litellm", "embedding")
+_RESPONSES = responses("litellm", "responses")
+_IMAGES = Target(
     module="litellm",
-    qualname="completion",
-    operation="chat",
-    read_request=_chat_completions.read_request,
-    read_response=_chat_completions.read_completion,
-    read_chunk=_chat_completions.read_chunk,
-    read_processed=_chat_completions.read_processed,
-    read_prompt=_chat_content.read_prompt,
-    read_answer=_chat_content.read_answer,
-    read_pieces=_chat_content.read_pieces,
+    qualname="image_generation",
+    operation="generate_images",
+    operation_type="image",
+    read_request=_images.read_request,
+    read_response=_images.read_response,
+    read_prompt=_audio.read_prompt,
 )
-_TEXT = replace(
-    _CHAT,
-    qualname="text_completion",
-    operation="text_completion",
-    read_chunk=_read_text_chunk,
-    read_prompt=_text_completions.read_prompt,
-    read_answer=_text_completions.read_answer,
-    read_pieces=_text_completions.read_answer,
-)
-_EMBEDDINGS = Target(
+_MODERATION = Target(
     module="litellm",
-    qualname="embedding",
-    operation="embeddings",
-    operation_type="embedding",
-    read_request=_embeddings.read_request,
-    read_response=_embeddings.read_response,
+    qualname="moderation",
+    operation="moderation",
+    read_request=_moderations.read_request,
+    read_response=_moderations.read_response,
+    read_prompt=_moderations.read_prompt,
 )
-_RESPONSES = Target(
-    module="litellm",
-    qualname="responses",
-    operation="chat",
-    read_request=_responses.read_request,
-    read_response=_responses.read_response,
-    read_chunk=_responses.read_event,
-    read_prompt=_responses_content.read_prompt,
-    read_answer=_responses_content.read_answer,
-    read_pieces=_responses_content.read_pieces,
-    optional=True,
+_RERANK = replace(
+    _MODERATION,
+    qualname="rerank",
+    operation="rerank",
+    operation_type="retrieval",
+    read_prompt=_cohere_content.read_query,
+)
+_TRANSCRIPTION, _SPEECH = (
+    replace(target, module="litellm", qualname=target.operation)
+    for target in _audio.targets("litellm")
+    if target.operation != "translation"
 )
 
 PROVIDER = Provider(
@@ -183,6 +172,11 @@ PROVIDER = Provider(
         *_functions(_TEXT, "prompt", "model"),
         *_functions(_EMBEDDINGS, "model", "input"),
         *_functions(_RESPONSES, "input", "model"),
+        *_functions(_IMAGES, "prompt", "model"),
+        *_functions(_MODERATION, "input", "model"),
+        *_functions(_RERANK, "model", "query", "documents"),
+        *_functions(_TRANSCRIPTION, "model", "file"),
+        *_functions(_SPEECH, "model", "input", "voice"),
         *_methods(_CHAT, "model", "messages", "stream"),
         *_methods(_TEXT, "model", "prompt"),
         *_methods(_EMBEDDINGS, "model", "input"),

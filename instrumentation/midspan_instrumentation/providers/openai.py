@@ -1,19 +1,11 @@
-"""OpenAI: completions, responses, embeddings, images, sound, moderations, also of services that speak its protocol."""
+"""OpenAI: completions, responses, decisions, embeddings, images, sound, moderations, also of services that speak its
+protocol."""
 
 from __future__ import annotations
 
-from midspan_instrumentation.provider import Provider, Server, Target, replace
-from midspan_instrumentation.providers import (
-    _audio,
-    _chat_completions,
-    _chat_content,
-    _embeddings,
-    _images,
-    _moderations,
-    _responses,
-    _responses_content,
-    _text_completions,
-)
+from midspan_instrumentation.provider import Provider, Server, Target, no_pieces, no_tokens, replace
+from midspan_instrumentation.providers import _audio, _images, _moderations
+from midspan_instrumentation.providers._openai_targets import chat, embeddings, responses, text_completion
 from midspan_instrumentation.providers._stainless import read_client, retry_delays, server_behind, stream_classes
 
 
@@ -26,52 +18,19 @@ def _name_of_azure(client: object) -> str | None:
     return "azure.ai.openai" if is_azure else None
 
 
-_CHAT = Target(
-    module="openai.resources.chat.completions.completions",
+_CHAT = replace(
+    chat("openai.resources.chat.completions.completions", "Completions.create"),
     # Before 1.60, and the home of `parse` before 1.92.
     older_modules=("openai.resources.chat.completions", "openai.resources.beta.chat.completions"),
-    qualname="Completions.create",
-    operation="chat",
-    read_request=_chat_completions.read_request,
-    read_response=_chat_completions.read_completion,
-    read_chunk=_chat_completions.read_chunk,
-    read_processed=_chat_completions.read_processed,
-    read_prompt=_chat_content.read_prompt,
-    read_answer=_chat_content.read_answer,
-    read_pieces=_chat_content.read_pieces,
-    end_mark=b"data: [DONE]",
 )
-_COMPLETIONS = replace(
-    _CHAT,
-    module="openai.resources.completions",
-    older_modules=(),
-    operation="text_completion",
-    read_chunk=_text_completions.read_chunk,
-    read_prompt=_text_completions.read_prompt,
-    read_answer=_text_completions.read_answer,
-    read_pieces=_text_completions.read_answer,
+_COMPLETIONS = text_completion("openai.resources.completions", "Completions.create")
+_RESPONSES = responses("openai.resources.responses.responses", "Responses.create")
+# The conventions have no name for it: what was said is made shorter.
+_COMPACT = replace(
+    _RESPONSES, qualname="Responses.compact", operation="compact", read_chunk=no_tokens, read_answer=no_pieces
 )
-_RESPONSES = Target(
-    module="openai.resources.responses.responses",
-    qualname="Responses.create",
-    operation="chat",
-    read_request=_responses.read_request,
-    read_response=_responses.read_response,
-    read_chunk=_responses.read_event,
-    read_prompt=_responses_content.read_prompt,
-    read_answer=_responses_content.read_answer,
-    read_pieces=_responses_content.read_pieces,
-    end_mark=b'"type":"response.completed"',
-    optional=True,
-)
-_EMBEDDINGS = Target(
-    module="openai.resources.embeddings",
-    qualname="Embeddings.create",
-    operation="embeddings",
-    operation_type="embedding",
-    read_request=_embeddings.read_request,
-    read_response=_embeddings.read_response,
-)
+_DECISIONS = replace(_COMPACT, module="openai.resources.decisions", qualname="Decisions.create", operation="classify")
+_EMBEDDINGS = embeddings("openai.resources.embeddings", "Embeddings.create")
 
 _IMAGES = Target(
     module="openai.resources.images",
@@ -98,7 +57,7 @@ _MODERATIONS = Target(
 )
 
 _CREATED = (
-    *(_CHAT, _COMPLETIONS, _RESPONSES, _EMBEDDINGS, _IMAGES, *_EDITED, _MODERATIONS),
+    *(_CHAT, _COMPLETIONS, _RESPONSES, _COMPACT, _DECISIONS, _EMBEDDINGS, _IMAGES, *_EDITED, _MODERATIONS),
     *_audio.targets("openai"),
 )
 _PARSED = tuple(

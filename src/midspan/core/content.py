@@ -7,7 +7,9 @@ Everything is bounded: of what was asked the newest is kept, of an answer its be
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
+
+from msgspec import Struct
 
 from midspan.core import names
 from midspan.core.bounds import MAX_COUNT
@@ -25,7 +27,7 @@ _END: Final = MAX_MESSAGE + MAX_SECRET  # so that a secret at the edge is seen a
 Json = dict[str, Any]
 
 
-class Capture(NamedTuple):
+class Capture(Struct, frozen=True):
     """Where content goes: `preview` and result of the operation, messages on its own `span`, or on an `event`."""
 
     preview: bool = False
@@ -36,7 +38,7 @@ class Capture(NamedTuple):
 NO_CAPTURE: Final = Capture()
 
 
-class Prompt(NamedTuple):
+class Prompt(Struct, frozen=True):
     """What a call asks: its messages, what is told apart from them, and the tools that the model may ask for."""
 
     messages: Sequence[Json] = ()
@@ -44,7 +46,7 @@ class Prompt(NamedTuple):
     tools: Sequence[Json] = ()
 
 
-class Piece(NamedTuple):
+class Piece(Struct, frozen=True):
     """A piece of an answer: of the part `key` of its kind, in the choice with this number.
 
     `kind` is `text`, `reasoning`, `tool_call` (the text is of its arguments, `id` and `name` are the call's) or any

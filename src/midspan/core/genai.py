@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from midspan.core import names
 from midspan.core.operation import ErrorInfo, OperationType, Status
@@ -75,11 +76,11 @@ _CANCELLATIONS: Final = {
 }
 
 
-class _Parameters(msgspec.Struct):
+class _Parameters(Struct):
     model: str | None = None
 
 
-class Description(NamedTuple):
+class Description(Struct, frozen=True):
     """Which operation a span stands for. `is_call`: one request to a model, not something around such requests."""
 
     operation_type: str
@@ -98,7 +99,7 @@ class Usage(NamedTuple):
     cached: int | None
 
 
-class Ending(NamedTuple):
+class Ending(Struct, frozen=True):
     """How a span says that its operation ended."""
 
     status: Status

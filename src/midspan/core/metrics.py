@@ -47,8 +47,8 @@ class Reading:
         now = registry.clock()
         # In this order: what ends in between is then counted once, in one of both.
         states = registry.uncounted()
-        statistics = registry.statistics
-        return cls(now, *statistics.look(states, now), dict(statistics.suppressed))
+        look = registry.statistics.look(states, now)
+        return cls(now, look.series, look.running, look.updates, dict(registry.statistics.suppressed))
 
     def each_running(self) -> Iterator[tuple[Series, Running]]:
         """Every label set with what is running of it, empty sums included."""

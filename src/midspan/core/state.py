@@ -8,7 +8,9 @@ from __future__ import annotations
 from _thread import RLock  # what `threading.RLock()` calls, in Python
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from midspan.core.operation import ErrorInfo, Status
 
@@ -21,7 +23,7 @@ HISTORY_LIMIT = 64
 SAMPLE_LIMIT = 32
 
 
-class FailedAttempt(NamedTuple):
+class FailedAttempt(Struct, frozen=True):
     """When an attempt of a call failed, why, what the call waits for, and until when if the server has said so."""
 
     at: float

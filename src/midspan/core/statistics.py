@@ -36,7 +36,7 @@ _Key = TypeVar("_Key")
 ENDED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.LOST)
 
 
-class Exemplar(NamedTuple):
+class Exemplar(Struct, frozen=True):
     """The trace that a histogram's bucket points to."""
 
     trace_id: str
@@ -169,7 +169,7 @@ class Running(Struct):
         self.past_deadline += estimate.past_deadline(state, now) or False
 
 
-class Look(NamedTuple):
+class Look(Struct, frozen=True):
     """All label sets at one instant, the sums of what is running by label set, and all updates so far."""
 
     series: list[Series]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from midspan.core import failures
 from midspan.core.processor import Processor, Settler
@@ -17,7 +18,7 @@ from midspan.core.subscription import Subscription
 Listeners = tuple[Callable[[State], object], ...]
 
 
-class Audience(NamedTuple):
+class Audience(Struct, frozen=True):
     """The methods of the processors, by what they are told of."""
 
     start: Listeners = ()
@@ -42,6 +43,8 @@ class Telling:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.eager = False
+        self.watched = False
+        """True while somebody subscribes: the pulse is faster then."""
         # Re-entrant, as every lock of the core: a signal handler may report progress between any two instructions.
         self._lock = threading.RLock()
         self._processors: tuple[Processor, ...] = ()
@@ -80,12 +83,8 @@ class Telling:
 
     def _set_subscriptions(self, subscriptions: tuple[Subscription, ...]) -> None:
         self._subscriptions = subscriptions
+        self.watched = bool(subscriptions)
         self.eager = any(subscription.eager for subscription in subscriptions)
-
-    @property
-    def watched(self) -> bool:
-        """True while somebody subscribes: the pulse is faster then."""
-        return bool(self._subscriptions)
 
     def _tell(self, listeners: Listeners, state: State) -> None:
         for listener in listeners:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from itertools import islice
 from math import isfinite
 from typing import Any, cast
@@ -21,10 +22,14 @@ MAX_METADATA_VALUE = 256
 # What nearly every answer holds.
 _FINISHED = (("stop",), ("completed",), ("tool_calls",), ("length",))
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-# C0 and C1 controls, line and paragraph separators, and bidirectional marks: each can forge a log line or a page.
-# Lone surrogates: they cannot be encoded, and one of them in a label would take the whole page of metrics with it.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ID = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}"
+
+
+@cache
+def _unsafe() -> re.Pattern[str]:
+    # C0 and C1 controls, line and paragraph separators, and bidirectional marks: each can forge a log line or a page.
+    # Lone surrogates: they cannot be encoded, and one of them in a label would take the whole page of metrics with it.
+    return re.compile("[\x00-\x1f\x7f-\x9f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def is_plain(text: str) -> bool:
@@ -45,7 +50,7 @@ def clean(text: str, limit: int = MAX_MESSAGE) -> str:
         text = str.__str__(text)
     if len(text) <= limit and is_plain(text):
         return text
-    text = _UNSAFE.sub(" ", without_secrets(text[: limit + MAX_SECRET])[: limit + 1])
+    text = _unsafe().sub(" ", without_secrets(text[: limit + MAX_SECRET])[: limit + 1])
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -67,10 +72,9 @@ def clean_attributes(attributes: Mapping[str, object]) -> dict[str, object]:
     """
     found = dict(attributes)
     for name, value in attributes.items():
-        if value.__class__ is str:
-            text = cast("str", value)
-            if len(text) > MAX_NAME or not is_plain(text):
-                found[name] = clean(text)
+        if type(value) is str:
+            if len(value) > MAX_NAME or not is_plain(value):
+                found[name] = clean(value)
         elif isinstance(value, tuple) and value not in _FINISHED:
             found[name] = _clean_tuple(cast("tuple[object, ...]", value))
         elif isinstance(value, int) and not -MAX_COUNT <= value <= MAX_COUNT:
@@ -116,7 +120,7 @@ def check_id(operation_id: object) -> str:
     """The id itself. Raises TypeError for a non-string, ValueError for an id that no surface could address."""
     if not isinstance(operation_id, str):
         raise TypeError(f"operation_id must be a str, not {type(operation_id).__name__}")
-    if not _ID.fullmatch(operation_id):
+    if not re.fullmatch(_ID, operation_id):
         raise ValueError(
             f"operation_id {operation_id!r} is not valid: 1 to 128 letters, digits, '.', '_', ':' or '-', "
             "beginning with a letter or digit"

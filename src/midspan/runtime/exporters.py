@@ -7,14 +7,14 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
-from typing import Final, NamedTuple
+from typing import Final
 
-from opentelemetry import trace
+from msgspec import Struct
 
 from midspan.core import failures
 
 
-class Signal(NamedTuple):
+class Signal(Struct, frozen=True):
     """Where OpenTelemetry keeps the global provider of a signal, and which function of its configurator makes one."""
 
     module: str
@@ -74,6 +74,8 @@ def at_first_span(action: Callable[[], object]) -> None:
     Tools that have spans of their own need a provider before there is any operation. A span that is only described, as
     by a decorator, is not begun: the application may still set its provider.
     """
+    from opentelemetry import trace
+
     finding = vars(trace.ProxyTracer).get(_FINDING)
     if not isinstance(finding, property) or finding.fget is None:
         return

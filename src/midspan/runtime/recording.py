@@ -77,7 +77,7 @@ def wanted_content(settings: Settings) -> Capture:
     """Where the content of calls goes."""
     where = settings.message_content
     wanted = Capture(settings.capture_content, span="span" in where, event="event" in where)
-    return wanted if any(wanted) else NO_CAPTURE
+    return NO_CAPTURE if wanted == NO_CAPTURE else wanted
 
 
 def _content_events() -> ContentEvents:

@@ -1,6 +1,6 @@
 """Where the mirror hangs: at the tracer providers that are there, and at the one that the application sets later.
 
-Imports the SDK only where the application has: its providers alone have processors.
+Imports the API when it is attached, and the SDK only where the application has: its providers alone have processors.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 from weakref import ref
 
-from opentelemetry import trace
-
 from midspan.core import failures
 from midspan.tracking.tracker import ProgressRegistry
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
     from midspan.sources.otel_spans import SpanMirror
 
 
@@ -32,12 +32,12 @@ class MirrorAttachment:
         self._mirror: SpanMirror | None = None
         # Compared by identity: Logfire's provider cannot be hashed.
         self._providers: list[ref[object]] = []
-        self._replaced: Callable[[trace.TracerProvider], None] | None = None
-        self._hook: Callable[[trace.TracerProvider], None] | None = None
+        self._replaced: Callable[[TracerProvider], None] | None = None
+        self._hook: Callable[[TracerProvider], None] | None = None
         self._on = False
         self._lock = threading.Lock()
 
-    def attach(self, tracer_provider: trace.TracerProvider | None = None) -> None:
+    def attach(self, tracer_provider: TracerProvider | None = None) -> None:
         """Mirror the spans of the global provider, and of `tracer_provider`; a second time changes nothing.
 
         Raises nothing.
@@ -53,14 +53,20 @@ class MirrorAttachment:
         self._on = False
         if self._mirror is not None:
             self._switch(self._mirror, False)
-        if self._hook is not None and trace.set_tracer_provider is self._hook and self._replaced is not None:
+        if self._hook is None or self._replaced is None:
+            return
+        from opentelemetry import trace
+
+        if trace.set_tracer_provider is self._hook:
             trace.set_tracer_provider = self._replaced
             self._hook = None
 
-    def look(self, given: trace.TracerProvider | None = None) -> None:
+    def look(self, given: TracerProvider | None = None) -> None:
         """See whether there is a global provider by now, and what the spans have become. Raises nothing."""
         try:
             if self._on:
+                from opentelemetry import trace
+
                 self._add_to(given)
                 # Asked for by its function, the one that a variable names would be made before the application's own.
                 self._add_to(getattr(trace, "_TRACER_PROVIDER", None))
@@ -102,10 +108,12 @@ class MirrorAttachment:
     def _hook_in(self) -> None:
         if self._hook is not None:
             return
+        from opentelemetry import trace
+
         replaced = trace.set_tracer_provider
 
         @functools.wraps(replaced)
-        def set_tracer_provider(tracer_provider: trace.TracerProvider) -> None:
+        def set_tracer_provider(tracer_provider: TracerProvider) -> None:
             replaced(tracer_provider)
             self.look()
 

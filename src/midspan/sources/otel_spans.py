@@ -67,6 +67,8 @@ class SpanMirror(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """A span has ended."""
+        if not self._open:
+            return
         try:
             context = span.get_span_context()
             seen = None if context is None else self._open.pop(context.span_id, None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
+from msgspec import Struct
 from opentelemetry.trace import Span
 
 from midspan.core import failures, names
@@ -24,7 +25,7 @@ _DONE: Final = {names.EVENT_START: "started", names.EVENT_STALL: "stalled", name
 _BAD_ENDINGS: Final = (Status.FAILED, Status.LOST)
 
 
-class OutgoingEvent(NamedTuple):
+class OutgoingEvent(Struct, frozen=True):
     """An event that needs no span to be understood: what it is about stands in its own attributes.
 
     `at` is in Unix seconds; `trace_id` and `span_id` are hex, of the operation's own or adopted span, `span` is that

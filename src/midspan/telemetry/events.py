@@ -5,11 +5,11 @@ The Logs API may still change: no other module knows it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
-from typing import Final, cast
+from typing import TYPE_CHECKING, cast
 
-from opentelemetry import _logs, trace
-from opentelemetry._logs import SeverityNumber
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags
 
@@ -18,42 +18,63 @@ from midspan.telemetry.event_queue import OutgoingEvent
 from midspan.telemetry.scope import package_version
 from midspan.telemetry.span_record import nanoseconds
 
-_SEVERITIES: Final = {False: (SeverityNumber.INFO, "INFO"), True: (SeverityNumber.WARN, "WARN")}
+if TYPE_CHECKING:
+    from opentelemetry import _logs
 
 
 class LogRecords:
     """Emits events through `logger_provider`, or the global one, also when the application sets it later."""
 
     def __init__(self, logger_provider: _logs.LoggerProvider | None = None) -> None:
-        self._logger = _logs.get_logger(names.SCOPE, package_version(), logger_provider)
+        self._provider = logger_provider
+        self._found: _logs.Logger | None = None
 
     def wanted(self) -> bool:
         """False without a provider, and where the application has switched our logger off."""
-        return self._enabled(None, SeverityNumber.WARN, None)
+        logger = self._logger()
+        return logger is not None and _enabled(logger, None, True, None)
 
     def write(self, events: Sequence[OutgoingEvent]) -> None:
         """Emit each, with its own time, in the context of its operation's span."""
-        for event in events:
-            self._emit(event)
+        logger = self._logger()
+        if logger is not None:
+            for event in events:
+                _emit(logger, event)
 
-    def _emit(self, event: OutgoingEvent) -> None:
-        context = _context(event)
-        number, text = _SEVERITIES[event.is_warning]
-        if self._enabled(context, number, event.name):
-            self._logger.emit(
-                timestamp=nanoseconds(event.at),
-                context=context,
-                severity_number=number,
-                severity_text=text,
-                body=event.body,
-                attributes=event.attributes,
-                event_name=event.name,
-            )
+    def _logger(self) -> _logs.Logger | None:
+        # Whoever sets a provider has imported this, and nobody else needs it.
+        if self._found is None and "opentelemetry._logs" in sys.modules:
+            from opentelemetry import _logs
 
-    def _enabled(self, context: Context | None, severity: SeverityNumber, event_name: str | None) -> bool:
-        # Loggers of the API 1.43, and those of others, cannot be asked.
-        ask = cast("Callable[..., bool] | None", getattr(self._logger, "enabled", None))
-        return ask is None or ask(context=context, severity_number=severity, event_name=event_name)
+            self._found = _logs.get_logger(names.SCOPE, package_version(), self._provider)
+        return self._found
+
+
+def _emit(logger: _logs.Logger, event: OutgoingEvent) -> None:
+    context = _context(event)
+    if _enabled(logger, context, event.is_warning, event.name):
+        severity = _severity(event.is_warning)
+        logger.emit(
+            timestamp=nanoseconds(event.at),
+            context=context,
+            severity_number=severity,
+            severity_text=severity.name,
+            body=event.body,
+            attributes=event.attributes,
+            event_name=event.name,
+        )
+
+
+def _enabled(logger: _logs.Logger, context: Context | None, is_warning: bool, event_name: str | None) -> bool:
+    # Loggers of the API 1.43, and those of others, cannot be asked.
+    ask = cast("Callable[..., bool] | None", getattr(logger, "enabled", None))
+    return ask is None or ask(context=context, severity_number=_severity(is_warning), event_name=event_name)
+
+
+def _severity(is_warning: bool) -> _logs.SeverityNumber:
+    from opentelemetry._logs import SeverityNumber
+
+    return SeverityNumber.WARN if is_warning else SeverityNumber.INFO
 
 
 def _context(event: OutgoingEvent) -> Context:

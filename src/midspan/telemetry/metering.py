@@ -108,12 +108,10 @@ class Metering(Processor):
         if self._current is None:
             self.look()
 
-    def on_end(self, state: State) -> None:
-        """Look for a provider, so that its times are recorded there."""
-        if not self._complete:
-            self.look()
-
     def on_settle(self, state: State) -> None:
         """Record its times. A collection settles first: our counters are read before its histograms are."""
+        # Looked for here, and not at the operation's end: that is in the call's way, and this is not.
+        if not self._complete:
+            self.look()
         if self._current is not None:
             self._current.record(state)

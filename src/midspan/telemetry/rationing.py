@@ -5,7 +5,9 @@ Spans, log records and log lines are three ways for the same events: the same ti
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
+
+from msgspec import Struct
 
 from midspan.core import names
 from midspan.core.operation import Status
@@ -24,7 +26,7 @@ MAX_EVENTS: Final = 120
 """Stalls go on up to here. An SDK span keeps 128 events and drops the oldest: the rest is for its owner."""
 
 
-class ProgressEvent(NamedTuple):
+class ProgressEvent(Struct, frozen=True):
     """One event: its name, its time (Unix seconds), and its attributes."""
 
     name: str

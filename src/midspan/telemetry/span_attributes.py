@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from opentelemetry.util.types import AttributeValue
 
@@ -43,7 +43,8 @@ def at_creation(state: State) -> Attributes:
     if state.model:
         found[names.GEN_AI_MODEL] = state.model
     if state.attributes:
-        found.update(cast("Attributes", state.attributes))
+        attributes: Any = state.attributes
+        found.update(attributes)
     return found
 
 
@@ -135,8 +136,9 @@ def final(state: State) -> Attributes:
 def final_own(state: State, begun_with: Mapping[str, object]) -> Attributes:
     """What a span of our own says at its end: what it did not begin with, usage as the server told it, the error."""
     found = final(state)
-    for key, value in cast("Attributes", state.attributes or {}).items():
-        if key not in begun_with and value is not None:  # pyright: ignore[reportUnnecessaryComparison]
+    attributes: Mapping[str, Any] = state.attributes or {}
+    for key, value in attributes.items():
+        if key not in begun_with and value is not None:
             found[key] = value
     for key, count in (
         (names.GEN_AI_INPUT_TOKENS, state.input_tokens),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import RLock  # what `threading.RLock()` calls, in Python
 from collections.abc import Iterable
 
 from opentelemetry.context import Context
@@ -35,7 +35,7 @@ class SpanRecord:
     )
 
     def __init__(self, context: Context) -> None:
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.context: Context | None = context
         self.span: Span | None = None
         self.ration: Ration | None = None

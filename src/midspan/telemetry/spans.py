@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Token
 from types import TracebackType
 from typing import Final, cast
@@ -146,7 +146,7 @@ class SpanRecorder:
             return False
         span_id = found.span_id
         # Without an SDK a new span is the one around it again: that is nobody's own.
-        if around is None or span_id != around.get_span_context().span_id:
+        if around is None or around is trace.INVALID_SPAN or span_id != around.get_span_context().span_id:
             self._registry.bind_span(state, f"{found.trace_id:032x}", f"{span_id:016x}", found.trace_flags.sampled)
         return True
 
@@ -231,8 +231,9 @@ class _Current(AbstractContextManager[None]):
 
 def _detach(token: Token[Context]) -> None:
     try:
-        # `opentelemetry.context.detach` logs an error where the `with` was entered in another context.
-        with suppress(ValueError):
-            token.var.reset(token)
+        token.var.reset(token)
+    except ValueError:
+        # The `with` was entered in another context: `opentelemetry.context.detach` would log an error.
+        return
     except AttributeError:  # a context implementation of somebody else (OTEL_PYTHON_CONTEXT)
         otel_context.detach(token)

@@ -15,7 +15,7 @@ from midspan.core.text import MAX_NAME, clean, described
 
 _ANSWERS: Final = ("response", "body", "status_code")
 """Attributes of the exceptions that SDKs and HTTP clients raise for an answer."""
-_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_CODE: Final = r"[A-Za-z][A-Za-z0-9_.-]{0,63}"
 _MAX_CHAIN: Final = 8
 
 
@@ -86,7 +86,7 @@ def _codes(error: BaseException) -> list[str]:
     holders = error, body, _held(body, "error"), _held(response, "Error")
     words = [_held(holder, name) for holder in holders for name in ("type", "status", "code", "Code")]
     # Anthropic's errors say beside their own type that they are one.
-    codes = [word for word in words if isinstance(word, str) and word != "error" and _CODE.fullmatch(word)]
+    codes = [word for word in words if isinstance(word, str) and word != "error" and re.fullmatch(_CODE, word)]
     return [*([] if status is None else [str(status)]), *dict.fromkeys(codes)]
 
 

@@ -76,7 +76,7 @@ class CallTracker(ProgressTracker):
     def of_call(cls, registry: ProgressRegistry, state: State) -> CallTracker:
         """The tracker of a call whose state is about to be registered."""
         tracker = cls.__new__(cls)
-        tracker._registry, tracker._state, tracker._entered = registry, state, None
+        tracker.registry, tracker.state, tracker._entered = registry, state, None
         tracker.counts = state.counts = Counts()
         return tracker
 
@@ -96,7 +96,7 @@ class CallTracker(ProgressTracker):
         cached: int | None = None,
     ) -> None:
         """Token usage as the server reported it; it replaces every estimate."""
-        state, registry = self._state, self._registry
+        state, registry = self.state, self.registry
         dropped = state.dropped
         with state.lock:
             change = call_transitions.record_usage(state, input, output, reasoning, cached)
@@ -107,7 +107,7 @@ class CallTracker(ProgressTracker):
 
     def set_attributes(self, attributes: Mapping[str, object]) -> None:
         """More attributes for the operation's span, written when it ends."""
-        state = self._state
+        state = self.state
         state.attributes = {**(state.attributes or {}), **clean_attributes(attributes)}
 
     def keep(self, content: Content) -> None:
@@ -133,7 +133,7 @@ class CallTracker(ProgressTracker):
 
         Only noted: whether there will be another one shows by the call going on.
         """
-        now = self._registry.clock()
+        now = self.registry.clock()
         until = None if retry_after is None else now + retry_after
         self.counts.failed = FailedAttempt(now, error_type, _awaited(error_type), until)
 
@@ -143,7 +143,7 @@ class CallTracker(ProgressTracker):
 
     def passes_to(self, stage: Stage) -> None:
         """The call enters a stage on its way: told at once where somebody watches, else only noted with its time."""
-        registry = self._registry
+        registry = self.registry
         if registry.watched:
             self.apply(transitions.enter_stage, stage)
             return
@@ -168,9 +168,9 @@ def _awaited(error_type: str | None) -> str:
     return RATE_LIMIT if error_type == TOO_MANY_REQUESTS else RETRY
 
 
-def capture() -> Capture | None:
-    """Where the content of calls goes; None where nobody has asked for it."""
-    wanted = get_progress_registry().capture
+def capture(tracker: ProgressTracker) -> Capture | None:
+    """Where the call's content goes; None where nobody has asked for it."""
+    wanted = tracker.registry.capture
     return None if wanted is NO_CAPTURE else wanted
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from operator import ne
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -47,7 +46,7 @@ class JobReading(Struct, frozen=True):
     usage: tuple[int | None, ...] | None = None
 
 
-class Sighting(NamedTuple):
+class Sighting(Struct, frozen=True):
     """A reading, and what its state means: None for a word that nobody knows, and where it has none."""
 
     reading: JobReading
@@ -56,7 +55,7 @@ class Sighting(NamedTuple):
 
 def take_over(state: State, now: float, seen: Sighting) -> int:
     """The transition for a sighting: how loud the change is, NONE where nothing is new. It never ends the operation."""
-    reading, status = seen
+    reading, status = seen.reading, seen.status
     if state.is_ended:
         return transitions.NONE
     change = transitions.NONE

@@ -144,12 +144,12 @@ def _new_state(registry: ProgressRegistry, provider: str, reading: JobReading, n
     return state
 
 
-_OTHER_CHARACTERS = re.compile(r"[^A-Za-z0-9._:-]")
+_OTHER_CHARACTERS: Final = r"[^A-Za-z0-9._:-]"
 
 
 def shown_id(job_id: str) -> str:
     """The id under which the API shows a job: its own, with `.` for what no path can hold."""
-    candidate = _OTHER_CHARACTERS.sub(".", job_id).lstrip(".:_-")
+    candidate = re.sub(_OTHER_CHARACTERS, ".", job_id).lstrip(".:_-")
     try:
         return check_id(candidate)
     except ValueError:

@@ -46,7 +46,12 @@ class ProgressTracker:
     cancellation. Raises TypeError for a wrong type, ValueError for an invalid `operation_id` or one still running.
     """
 
-    __slots__ = ("_entered", "_registry", "_state")
+    __slots__ = ("_entered", "registry", "state")
+
+    registry: ProgressRegistry
+    """The registry that the operation belongs to."""
+    state: State
+    """The live state, for what is built on trackers."""
 
     def __init__(
         self,
@@ -69,7 +74,7 @@ class ProgressTracker:
         span_deferred: bool = False,
         registry: ProgressRegistry | None = None,
     ) -> None:
-        registry = self._registry = get_progress_registry() if registry is None else registry
+        registry = self.registry = get_progress_registry() if registry is None else registry
         self._entered: list[AbstractContextManager[object]] | None = None
         kind = str(text("operation_type", operation_type))
         title = kind if name is None else text("name", name)
@@ -107,13 +112,13 @@ class ProgressTracker:
         except Exception:
             failures.report("tracker")
         # After a failure of ours the handle is one that nobody sees.
-        self._state = State(operation_id or uuid4().hex, kind, title, time.time()) if state is None else state
+        self.state = State(operation_id or uuid4().hex, kind, title, time.time()) if state is None else state
 
     @classmethod
     def of(cls, registry: ProgressRegistry, state: State) -> Self:
         """A handle to an operation that is registered already."""
         tracker = cls.__new__(cls)
-        tracker._registry, tracker._state, tracker._entered = registry, state, None
+        tracker.registry, tracker.state, tracker._entered = registry, state, None
         return tracker
 
     # --- reading ------------------------------------------------------------------------------
@@ -121,40 +126,30 @@ class ProgressTracker:
     @property
     def operation_id(self) -> str:
         """The operation's id."""
-        return self._state.operation_id
+        return self.state.operation_id
 
     @property
     def status(self) -> Status:
         """The operation's lifecycle status now."""
-        return self._state.status
+        return self.state.status
 
     @property
     def is_ended(self) -> bool:
         """True once the operation has ended."""
-        return self._state.ended_at is not None
+        return self.state.ended_at is not None
 
     @property
     def cancel_requested(self) -> bool:
         """True once somebody has asked for a cancellation. Looking is what makes an operation cooperative."""
-        state = self._state
+        state = self.state
         if state.cancel_mode == "none":
             state.cancel_mode = "cooperative"
         return state.cancel_requested_at is not None
 
-    @property
-    def registry(self) -> ProgressRegistry:
-        """The registry that the operation belongs to."""
-        return self._registry
-
-    @property
-    def state(self) -> State:
-        """The live state, for what is built on trackers."""
-        return self._state
-
     def get_progress_details(self) -> Operation:
         """The operation at this instant (seed S0-31)."""
-        registry = self._registry
-        return snapshot(self._state, registry.clock(), registry.owner)
+        registry = self.registry
+        return snapshot(self.state, registry.clock(), registry.owner)
 
     # --- progress -----------------------------------------------------------------------------
 
@@ -183,7 +178,7 @@ class ProgressTracker:
             self._set_total_steps(whole("total_steps", total_steps))
         if stage is not None:
             self.enter_stage(stage)
-        state, registry = self._state, self._registry
+        state, registry = self.state, self.registry
         try:
             with state.lock:
                 dropped = state.dropped
@@ -229,7 +224,7 @@ class ProgressTracker:
 
         The transition gets the state, the time in Unix seconds, and what is `given`.
         """
-        state, registry = self._state, self._registry
+        state, registry = self.state, self.registry
         try:
             now = registry.clock()
             dropped = state.dropped
@@ -243,8 +238,8 @@ class ProgressTracker:
             failures.report("tracker")
 
     def _warn_once(self) -> None:
-        if not self._state.warned:
-            self._state.warned = True
+        if not self.state.warned:
+            self.state.warned = True
             failures.logger.warning(
                 "midspan: operation %s: a progress value was out of range, falling or late, and was clamped or dropped;"
                 " further ones are only counted",
@@ -255,26 +250,26 @@ class ProgressTracker:
 
     def complete(self, message: str | None = None, result: object = None) -> None:
         """End as completed, with progress 1.0 unless its item counts say otherwise (seed S0-30)."""
-        self._end(lambda: _COMPLETED, message, result)
+        self._end(_completed, message, result)
 
     def fail(self, error: BaseException | str = "failed", message: str | None = None) -> None:
         """End as failed. The error's type and first line are kept, never its traceback."""
-        self._end(lambda: Outcome(Status.FAILED, None, error_info(error, self._registry.capture.preview)), message)
+        self._end(lambda: Outcome(Status.FAILED, None, error_info(error, self.registry.capture.preview)), message)
 
     def cancel(self, reason: str | None = None) -> None:
         """End as cancelled: that is not a failure. The reason is by default that of the request to cancel, if any."""
-        known = self._state.cancel_reason
+        known = self.state.cancel_reason
         self._end(lambda: Outcome(Status.CANCELLED, known if reason is None else clean(str(reason))))
 
     def end_with(self, error: BaseException | None) -> None:
         """End as the way a body of code was left says: completed, failed or cancelled."""
-        self._end(lambda: outcome_of(error, self._registry.capture.preview))
+        self._end(lambda: outcome_of(error, self.registry.capture.preview))
 
     def _end(self, find: Callable[[], Outcome], message: str | None = None, result: object = None) -> None:
         try:
             status, reason, error = find()
             kept = None if result is None else kept_result(result)
-            if not self._registry.end(self._state, status, reason, message, error, kept):
+            if not self.registry.end(self.state, status, reason, message, error, kept):
                 self._warn_once()
         except Exception:
             failures.report("tracker")
@@ -283,7 +278,7 @@ class ProgressTracker:
 
     def activate(self) -> AbstractContextManager[object]:
         """Make the operation (and its span) current inside a `with`, without ending it there."""
-        return Activation(self, self._registry.attach(self._state))
+        return Activation(self, self.registry.attach(self.state))
 
     def __enter__(self) -> Self:
         self.start()
@@ -303,7 +298,7 @@ class ProgressTracker:
                 self._entered.pop().__exit__(kind, error, trace)
         except Exception:
             failures.report("tracker")
-        if not self._state.is_ended:
+        if not self.state.is_ended:
             self.end_with(error)
 
     async def __aenter__(self) -> Self:
@@ -313,8 +308,12 @@ class ProgressTracker:
         self.__exit__(kind, error, trace)
 
     def __repr__(self) -> str:
-        state = self._state
+        state = self.state
         return f"<ProgressTracker {state.operation_id} {state.name} {state.status}>"
+
+
+def _completed() -> Outcome:
+    return _COMPLETED
 
 
 def _parent_id(parent: ProgressTracker | str | None, registry: ProgressRegistry) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -27,11 +28,13 @@ from tests.fakes.other_jobs import (
     cohere_model,
     embed_job,
     google_batch,
+    interaction,
     invocation_job,
     message_batch,
     mistral_batch,
 )
 from tests.fakes.sdks import SDKS
+from tests.instrumentation.seen import clock_that_sleeps
 
 
 def clients(provider: str, *answers: Any) -> tuple[Any, Any]:
@@ -48,7 +51,7 @@ def sleepless(monkeypatch: pytest.MonkeyPatch) -> None:
     async def sleep(_seconds: float) -> None:
         """At once."""
 
-    monkeypatch.setattr(_polling.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(_polling, "time", clock_that_sleeps(lambda _seconds: None))
     monkeypatch.setattr(_polling.asyncio, "sleep", sleep)
 
 
@@ -188,6 +191,79 @@ def test_google_jobs_that_are_not_known_have_failed_and_files_may_be_missing(see
     ]
 
 
+USED = {"usage": {"total_input_tokens": 7, "total_output_tokens": 2, "total_thought_tokens": 1}}
+
+
+def interactive(*answers: Any) -> tuple[Any, Any]:
+    """A client of each kind, which gets these answers of interactions."""
+    client, twin = clients("google_genai", *answers)
+    if not importlib.util.find_spec("google.genai._gaos"):
+        pytest.skip("google-genai 1 had other interactions")
+    return client, twin
+
+
+def test_an_interaction_in_the_background_is_the_operation_of_the_call_that_began_it(seen: Captured) -> None:
+    client, _ = interactive(interaction("queued"), interaction("in_progress"), interaction("completed", **USED))
+    client.interactions.create(model="gemini", input="x", background=True)
+    made = only(seen)
+    client.interactions.get("v1_1")
+    going = only(seen)
+    client.interactions.get("v1_1")
+    last = only(seen)
+    assert (made.status, made.name, made.stalled) == ("running", "generate_content", False)
+    assert (going.status, going.stage) == ("running", "in_progress")
+    assert (last.status, last.tokens and last.tokens.output) == ("completed", 3)
+
+
+def test_an_interaction_that_another_process_has_begun_is_seen_and_cancelled(seen: Captured) -> None:
+    _, twin = interactive(interaction("in_progress"), interaction("cancelled"))
+
+    async def use() -> Operation:
+        await twin.interactions.get("v1_1")
+        going = only(seen)
+        await twin.interactions.cancel("v1_1")
+        return going
+
+    going = asyncio.run(use())
+    assert (going.operation_id, going.operation_type, going.stage) == ("v1_1", "llm_request", "in_progress")
+    assert (only(seen).status, only(seen).status_reason) == ("cancelled", "cancelled")
+    assert only(seen).elapsed_seconds == pytest.approx(60)
+
+
+def test_an_interaction_that_is_over_when_it_is_looked_up_is_no_job(seen: Captured) -> None:
+    client, _ = interactive(interaction("completed"), 404)
+    client.interactions.get("v1_1")
+    with pytest.raises(Exception, match="404"):
+        client.interactions.get("v1_1")
+    assert seen.operations == []
+
+
+def test_an_interaction_in_the_background_that_is_gone_has_failed(seen: Captured) -> None:
+    client, _ = interactive(interaction("in_progress", created="soon"), 404)
+    client.interactions.create(model="gemini", input="x", background=True)
+    with pytest.raises(Exception, match="404"):
+        client.interactions.get("v1_1")
+    assert only(seen).status == "failed"
+
+
+def test_raw_responses_tell_of_an_interaction_in_the_background(seen: Captured) -> None:
+    client, _ = interactive(interaction("in_progress"), interaction("budget_exceeded"))
+    client.interactions.with_raw_response.create(model="gemini", input="x", background=True)
+    assert only(seen).status == "running"
+    client.interactions.with_raw_response.get("v1_1")
+    operation = only(seen)
+    assert (operation.status, operation.error and operation.error.type) == ("failed", "budget_exceeded")
+
+
+def test_an_interaction_is_watched_by_its_id_and_as_an_object(seen: Captured) -> None:
+    client, _ = interactive(interaction("queued"), interaction("in_progress"), interaction("incomplete"))
+    made = client.interactions.create(model="gemini", input="x", background=True)
+    assert [each.status for each in midspan.watch(made, client=client)] == ["running", "completed"]
+    assert only(seen).name == "generate_content"
+    _, twin = interactive(interaction("in_progress", id="v1_2"), interaction("requires_action", id="v1_2"))
+    assert [each.status for each in asyncio.run(_watched("v1_2", twin))] == ["running", "completed"]
+
+
 # --- mistral ------------------------------------------------------------------------------------------
 
 
@@ -232,8 +308,8 @@ def test_a_batch_and_a_fine_tuning_of_cohere_s(seen: Captured) -> None:
     client.batches.retrieve("b1")
     client.finetuning.get_finetuned_model("f1")
     first, second = seen.operations
-    client.finetuning.get_finetuned_model("f1")
-    client.batches.retrieve("b1")
+    client.finetuning.with_raw_response.get_finetuned_model("f1")
+    client.batches.with_raw_response.retrieve("b1")
     assert (first.name, first.stage, first.progress) == ("batch", "in_progress", 0.25)
     assert (second.operation_type, second.model, second.stage) == ("fine_tuning", "command", "finetuning")
     assert [each.status for each in seen.operations] == ["completed", "completed"]

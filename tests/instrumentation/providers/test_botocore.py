@@ -139,7 +139,7 @@ def test_an_invoked_answer_is_over_when_its_body_has_been_read(client: Any, seen
         lambda body: [*body.iter_chunks(50)],
         lambda body: body.readinto(bytearray(10_000)) if hasattr(StreamingBody, "readinto") else body.read(),
         lambda body: [*body.iter_lines()],
-        lambda body: body.read(359),
+        lambda body: body.read(amt=359),
         lambda body: body.__enter__().read(),
     ],
     ids=["chunks", "into", "lines", "exactly", "below"],

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
 import cohere
+import httpx
 import pytest
+from cohere import aws_client
+from cohere.core.http_response import AsyncHttpResponse, HttpResponse
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from midspan.core.operation import ErrorInfo, Status
+from midspan.core.snapshot import snapshot
 from midspan.core.state import State
 from midspan.telemetry.spans import SpanRecorder
 from midspan.testing import Captured
@@ -23,9 +28,10 @@ from midspan.tracking.tracker import get_progress_registry, no_span
 from midspan_instrumentation.provider import Failure, Piece, Reading, Server, Usage
 from midspan_instrumentation.providers import _cohere, _cohere_content
 from midspan_instrumentation.providers.cohere import PROVIDER
+from tests.endings.reading import aentering, entering
 from tests.exporting import exporter, nothing_complains, provider
 from tests.fakes.cohere_calls import ANSWERS, SDK, STREAMS
-from tests.fakes.sdk import PROMPT, Case, Reply
+from tests.fakes.sdk import PROMPT, Case, Opened, Reply
 from tests.fakes.serving import CONTENT
 from tests.instrumentation.seen import attributes, the_operation
 
@@ -34,6 +40,7 @@ __all__ = ["exporter", "nothing_complains", "provider"]
 CANARY = "canary-7f3a"
 MESSAGES: Any = [{"role": "user", "content": CANARY}]
 TEXT = "".join(CONTENT)
+DIRECT = [case for case in STREAMS if "raw" not in case.name]
 OLDER = pytest.mark.skipif(not hasattr(cohere.Client, "embed_stream"), reason="this version has no embed_stream")
 
 
@@ -129,16 +136,17 @@ ASKED = [{"role": "user", "parts": [{"type": "text", "content": PROMPT}]}]
 def test_prompt_and_answer_of_every_target_are_kept(case: Case, client: Any, states: list[State]) -> None:
     answer = case.call(client, "ok")
     if case in STREAMS:
-        list(answer)
+        with entering(answer) as stream:
+            list(stream)
     (state,) = states
     assert state.content is not None
-    if "embed" not in case.name:
+    if not any(word in case.name for word in ("embed", "parse", "audio")):
         assert state.content.attributes(())["gen_ai.input.messages"] == ASKED
-    if any(word in case.name for word in ("chat", "generate")):
+    if any(word in case.name for word in ("chat", "generate", "parse", "audio")):
         assert state.content.answer() == TEXT
 
 
-@pytest.mark.parametrize("case", STREAMS, ids=str)
+@pytest.mark.parametrize("case", DIRECT, ids=str)
 def test_an_error_in_a_stream_fails_the_operation_though_the_sdk_raises_nothing(
     case: Case, client: Any, seen: Captured
 ) -> None:
@@ -151,7 +159,7 @@ def test_an_answer_that_finishes_with_an_error_is_failed(client: Any, seen: Capt
     assert (the_operation(seen).status, the_operation(seen).error) == (Status.FAILED, ErrorInfo(type="ERROR"))
 
 
-@pytest.mark.parametrize("case", STREAMS, ids=str)
+@pytest.mark.parametrize("case", DIRECT, ids=str)
 def test_a_stream_is_completed_with_its_last_event(case: Case, client: Any, seen: Captured) -> None:
     stream = case.call(client, "ok")
     for item in stream:
@@ -182,10 +190,22 @@ def test_a_disabled_client_is_not_seen(client: Any, seen: Captured) -> None:
     assert seen.operations == []
 
 
-def test_a_client_for_aws_is_named_after_the_service() -> None:
-    bedrock = type("BedrockClient", (), {"__module__": "cohere.bedrock_client"})()
-    bedrock._client_wrapper = object()
-    assert PROVIDER.read_server(bedrock) == Server(provider="aws.bedrock")
+@pytest.mark.parametrize("service", ["bedrock", "sagemaker"])
+def test_a_client_for_aws_is_named_after_the_service(service: Any) -> None:
+    pytest.importorskip("boto3", reason="needs boto3")
+    hooks = aws_client.get_event_hooks(service, "key", "secret", aws_region="us-east-1")
+    client = cohere.ClientV2(api_key="x", httpx_client=httpx.Client(event_hooks=hooks))
+    assert PROVIDER.read_server(client) == Server(provider=f"aws.{service}")
+    assert PROVIDER.read_server(client.v2.with_raw_response) == Server(provider=f"aws.{service}")
+
+
+def test_a_client_for_oracles_cloud_is_named_after_it() -> None:
+    def hook(_request: Any) -> None:
+        """Sends it there."""
+
+    hook.__module__ = "cohere.oci_client"
+    http = httpx.Client(event_hooks={"request": [lambda _: None, hook]})
+    assert PROVIDER.read_server(cohere.ClientV2(api_key="x", httpx_client=http)) == Server(provider="oci")
 
 
 def test_an_instance_without_a_client_has_an_unknown_server() -> None:
@@ -196,6 +216,120 @@ def test_an_instance_without_a_client_has_an_unknown_server() -> None:
 def test_every_async_target_that_is_awaited_is_declared_async() -> None:
     declared = {target.qualname: target.is_async for target in PROVIDER.targets}
     assert declared == {name: name.startswith("Async") and "_stream" not in name for name in declared}
+    managed = {target.qualname: target.is_async for target in PROVIDER.managed}
+    assert managed == {name: name.startswith("Async") for name in managed}
+
+
+# Raw responses: what is seen of a call is the same.
+
+
+def raw(case: Case, client: Any) -> Any:
+    """What `with_raw_response` gives in the place of a case's answer."""
+    owner, _, name = case.method.rpartition(".")
+    holder = attrgetter(owner)(client) if owner else client
+    return getattr(holder.with_raw_response, name)(**{"model": "ok", **dict(case.options)})
+
+
+def facts(state: State) -> Any:
+    """All that is seen of a call, but for when, and which."""
+    seen = snapshot(state, state.ended_at or 0.0)
+    told = [(event.type, event.stage) for event in seen.history]
+    return told, seen.operation_type, seen.name, seen.status, seen.tokens, seen.chunks, state.attributes
+
+
+RAW = [case for case in ANSWERS if not any(word in case.name for word in ("raw", "batches"))]
+
+
+@pytest.mark.parametrize("case", RAW, ids=str)
+def test_a_raw_answer_is_seen_as_the_answer_in_it(case: Case, client: Any, states: list[State]) -> None:
+    expected, found = case.call(client, "ok"), raw(case, client)
+    assert (type(found), type(found.data)) == (HttpResponse, type(expected))
+    assert facts(states[0]) == facts(states[1])
+
+
+@pytest.mark.parametrize("case", RAW, ids=str)
+def test_a_raw_answer_of_an_asynchronous_client_is_seen_alike(case: Case, states: list[State], seen: Captured) -> None:
+    own = SDK.over(lambda url, _, content: SDK.respond(url, content))[1]
+
+    async def run() -> tuple[Any, Any]:
+        return await case.call(own, "ok"), await raw(case, own)
+
+    expected, found = asyncio.run(run())
+    assert (type(found), type(found.data)) == (AsyncHttpResponse, type(expected))
+    assert facts(states[0]) == facts(states[1])
+
+
+@pytest.mark.parametrize("case", DIRECT, ids=str)
+def test_a_raw_stream_is_seen_as_the_stream_itself(case: Case, client: Any, states: list[State]) -> None:
+    expected = list(case.call(client, "ok"))
+    manager = raw(case, client)
+    assert (type(manager).__name__, type(manager).__module__) == ("_GeneratorContextManager", "contextlib")
+    assert len(states) == 1, "it has not been entered yet"
+    with manager as response:
+        assert [*response.data] == expected
+        assert states[1].status == Status.COMPLETED
+    assert facts(states[0]) == facts(states[1])
+
+
+@pytest.mark.parametrize("case", DIRECT, ids=str)
+def test_a_raw_stream_of_an_asynchronous_client_is_seen_alike(case: Case, states: list[State], seen: Captured) -> None:
+    own = SDK.over(lambda url, _, content: SDK.respond(url, content))[1]
+
+    async def run() -> None:
+        expected = [item async for item in case.call(own, "ok")]
+        async with raw(case, own) as response:
+            assert [item async for item in response.data] == expected
+
+    asyncio.run(run())
+    assert facts(states[0]) == facts(states[1])
+
+
+@pytest.fixture
+def early_clients() -> Any:
+    """Clients that were made before midspan is on."""
+    return SDK.over(lambda url, _, content: SDK.respond(url, content))
+
+
+@pytest.fixture
+def clients(seen: Captured) -> Any:
+    """And after."""
+    return SDK.over(lambda url, _, content: SDK.respond(url, content))
+
+
+@pytest.mark.parametrize("case", [*ANSWERS, *STREAMS], ids=str)
+def test_clients_that_were_made_before_are_seen_as_those_that_were_made_after(
+    case: Case, early_clients: Any, clients: Any, states: list[State]
+) -> None:
+    async def read(client: Any) -> None:
+        answer = case.call(client, "ok")
+        if case not in STREAMS:
+            await answer
+            return
+        async with await aentering(Opened(lambda: answer)) as stream:
+            assert [item async for item in stream]
+
+    for each, own in (early_clients, clients):
+        answer = case.call(each, "ok")
+        if case in STREAMS:
+            with entering(answer) as stream:
+                assert list(stream)
+        asyncio.run(read(own))
+    assert facts(states[0]) == facts(states[2])
+    assert facts(states[1]) == facts(states[3])
+    assert {state.status for state in states} == {Status.COMPLETED}
+
+
+def test_what_a_client_that_was_made_before_streams_may_be_left_early(early_clients: Any, seen: Captured) -> None:
+    stream = early_clients[0].v1.chat_stream(model="ok", message="x")
+    next(stream)
+    assert the_operation(seen).status == Status.RUNNING
+    stream.close()
+    assert the_operation(seen).status == Status.CANCELLED
+
+
+def test_pages_are_read_whether_they_are_written_or_in_blocks() -> None:
+    pages = [{"markdown": {"content": "a"}}, {"blocks": [{"text": {"content": "b"}}, {"table": {}}]}]
+    assert list(_cohere_content.read_pages(SimpleNamespace(pages=pages))) == [Piece("a"), Piece("b", key=1)]
 
 
 def event(kind: str, **fields: Any) -> Any:
@@ -372,7 +506,20 @@ def test_embeddings_as_a_stream_are_counted_one_by_one(embedding: Embedding, see
     found = client.v1.embed_stream(model="m", texts=TEXTS[:100], input_type="search_document")
     assert len(list(found)) == 100
     assert embedding.sizes == [96, 4]
-    assert (the_operation(seen).chunks, the_operation(seen).status) == (100, Status.COMPLETED)
+    operation = the_operation(seen)
+    assert (operation.chunks, operation.status, operation.attempt) == (100, Status.COMPLETED, 1)
+    assert embedding.progress == [(None, 2), (1, 2)]
+    assert (operation.completed, operation.unit) == (2, "batches")
+
+
+@OLDER
+def test_a_stream_of_embeddings_that_is_left_early_sends_no_more(embedding: Embedding, seen: Captured) -> None:
+    client = SDK.over(embedding.respond)[0]
+    found = client.v1.embed_stream(model="m", texts=TEXTS, input_type="search_document")
+    next(found)
+    found.close()
+    assert embedding.sizes == [96]
+    assert (the_operation(seen).status, the_operation(seen).status_reason) == (Status.CANCELLED, "closed early")
 
 
 def test_the_threads_of_others_are_left_alone(client: Any, seen: Captured) -> None:

@@ -18,7 +18,6 @@ from midspan.core.state import State
 from midspan.testing import Captured
 from midspan.tracking.switches import disable
 from midspan.tracking.tracker import get_progress_registry
-from midspan_instrumentation import _outer
 from midspan_instrumentation.provider import Reading, Server, Usage
 from midspan_instrumentation.providers import _gemini, _gemini_interactions
 from midspan_instrumentation.providers.google_genai import PROVIDER
@@ -195,7 +194,7 @@ def test_over_aiohttp_a_stream_is_seen_as_over_httpx(server: FakeGemini, seen: C
     assert "waiting_first_chunk" in [event.stage for event in operation.history]
 
 
-LEFT = [("closed", "closed early"), ("dropped", "dropped")]
+left = pytest.mark.parametrize("how", ["closed", "dropped"])
 
 
 def the_ending(seen: Captured) -> tuple[Status, str | None, int]:
@@ -205,21 +204,19 @@ def the_ending(seen: Captured) -> tuple[Status, str | None, int]:
     return operation.status, operation.status_reason, operation.chunks
 
 
-@pytest.mark.parametrize(("how", "reason"), LEFT)
-def test_a_stream_of_a_chat_that_is_left_early_is_cancelled(
-    how: str, reason: str, client: genai.Client, seen: Captured
-) -> None:
+@left
+def test_a_stream_of_a_chat_that_is_left_early_is_cancelled(how: str, client: genai.Client, seen: Captured) -> None:
     stream: Any = client.chats.create(model="ok").send_message_stream("x")
     next(stream)
     if how == "closed":
         stream.close()
     del stream
-    assert the_ending(seen) == (Status.CANCELLED, reason, 1)
+    assert the_ending(seen) == (Status.CANCELLED, "dropped", 1)
 
 
-@pytest.mark.parametrize(("how", "reason"), LEFT)
+@left
 def test_an_async_stream_of_a_chat_that_is_left_early_is_cancelled(
-    how: str, reason: str, server: FakeGemini, seen: Captured
+    how: str, server: FakeGemini, seen: Captured
 ) -> None:
     async def run() -> None:
         async with async_client(server.base_url) as client:
@@ -232,20 +229,7 @@ def test_an_async_stream_of_a_chat_that_is_left_early_is_cancelled(
             await until(lambda: the_ending(seen)[0] is not Status.RUNNING)
 
     asyncio.run(run())
-    assert the_ending(seen) == (Status.CANCELLED, reason, 1)
-
-
-def test_nothing_is_kept_of_streams_that_the_application_has_let_go(client: genai.Client, seen: Captured) -> None:
-    list(client.models.generate_content_stream(model="ok", contents="x"))
-    next(iter(client.chats.create(model="ok").send_message_stream("x")))
-    gc.collect()
-    assert len(seen.operations) == 2
-    assert _outer._noted == {}
-
-
-def test_a_stream_inside_of_no_other_one_is_around_nothing() -> None:
-    assert _outer.around() == ()
-    assert _outer.closing(()) is None
+    assert the_ending(seen) == (Status.CANCELLED, "dropped", 1)
 
 
 def test_a_stream_that_is_not_begun_is_no_request_and_no_operation(
@@ -485,3 +469,39 @@ def test_a_disabled_resource_of_interactions_is_not_seen(client: genai.Client, s
     disable(client.interactions)
     client.interactions.create(model="ok", input="x")
     assert seen.operations == []
+
+
+@interactions
+def test_interactions_that_a_disabled_client_makes_later_are_not_seen(
+    client: genai.Client, server: FakeGemini, seen: Captured
+) -> None:
+    async def run() -> None:
+        async with async_client(server.base_url) as own:
+            disable(own)
+            await own.interactions.create(model="ok", input="x")
+
+    disable(client)
+    client.interactions.create(model="ok", input="x")
+    asyncio.run(run())
+    assert seen.operations == []
+    with sync_client(server.base_url) as other:
+        other.interactions.create(model="ok", input="x")
+    assert len(seen.operations) == 1
+
+
+@interactions
+def test_a_raw_response_of_an_interaction_is_read(client: genai.Client, seen: Captured) -> None:
+    client.interactions.with_raw_response.create(model="ok", input="x")
+    tokens = the_operation(seen).tokens
+    assert tokens is not None
+    assert (tokens.input, tokens.output) == (7, 3)
+
+
+@interactions
+def test_the_stream_of_a_raw_response_of_an_interaction_is_counted(client: genai.Client, seen: Captured) -> None:
+    raw: Any = client.interactions.with_raw_response.create(model="ok", input="x", stream=True)
+    events = list(raw.parse())
+    operation = the_operation(seen)
+    assert (operation.status, operation.chunks) == (Status.COMPLETED, len(events))
+    assert operation.tokens is not None
+    assert operation.tokens.output == 3

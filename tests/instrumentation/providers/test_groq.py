@@ -40,6 +40,20 @@ def test_usage_of_a_stream_is_read_from_groqs_own_field(client: groq.Groq, seen:
     assert (operation.tokens.input, operation.tokens.output, operation.tokens.estimated) == (7, 3, False)
 
 
+def test_a_prompts_progress_is_seen_before_the_first_chunk(client: groq.Groq, seen: Captured) -> None:
+    asked: Any = {"extra_body": {"return_progress": True}}
+    stream = iter(client.chat.completions.create(model="ok", messages=MESSAGES, stream=True, **asked))
+    told: list[float | None] = []
+    for _ in range(3):
+        next(stream)
+        told.append(the_operation(seen).stage_progress)
+        assert (the_operation(seen).stage, the_operation(seen).chunks) == ("waiting_first_chunk", None)
+    assert told == [0, pytest.approx(4 / 7), 1]
+    next(stream)
+    assert (the_operation(seen).stage, the_operation(seen).chunks) == ("streaming_response", 1)
+    stream.close()
+
+
 def test_an_async_stream_is_seen(server: FakeGroq, seen: Captured) -> None:
     async def run() -> int:
         async with open_async_client(server.base_url) as client:

@@ -15,6 +15,7 @@ from midspan.core.state import State
 from midspan.testing import Captured
 from midspan_instrumentation.provider import Request, Server
 from midspan_instrumentation.providers.litellm import PROVIDER
+from tests.fakes.cohere_server import FakeCohere
 from tests.fakes.litellm_calls import SDK
 from tests.fakes.openai_server import CONTENT, FakeOpenAI
 from tests.instrumentation.seen import the_operation
@@ -111,6 +112,33 @@ def test_a_response_is_one_operation(is_async: bool, is_streamed: bool, server: 
     assert (operation.name, operation.status, operation.model) == ("chat", Status.COMPLETED, "ok")
     assert operation.tokens is not None
     assert operation.tokens.output == 3
+
+
+OTHERS = [
+    ("image_generation", {"prompt": "a"}, ("image", "generate_images")),
+    ("moderation", {"input": "a"}, ("llm_request", "moderation")),
+    ("transcription", {"file": ("a.wav", b"sound")}, ("audio", "transcription")),
+    ("speech", {"input": "a", "voice": "alloy"}, ("audio", "speech")),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "kind"), OTHERS, ids=lambda part: part if isinstance(part, str) else "")
+def test_the_other_functions_are_operations_too(
+    name: str, given: Any, kind: Any, server: FakeOpenAI, seen: Captured
+) -> None:
+    options: Any = {"model": "openai/ok", "api_base": server.base_url, "api_key": "x", **given}
+    getattr(litellm, name)(**options)
+    asyncio.run(getattr(litellm, f"a{name}")(**options))
+    told = [(each.operation_type, each.name, each.model, each.provider, each.status) for each in seen.operations]
+    assert told == [(*kind, "ok", "openai", Status.COMPLETED)] * 2
+
+
+def test_reranking_is_retrieval(seen: Captured) -> None:
+    with FakeCohere() as server:
+        litellm.rerank("cohere/ok", "a", ["b", "c"], api_base=server.base_url, api_key="x")
+    operation = the_operation(seen)
+    assert (operation.operation_type, operation.name, operation.provider) == ("retrieval", "rerank", "cohere")
+    assert operation.status == Status.COMPLETED
 
 
 @pytest.fixture

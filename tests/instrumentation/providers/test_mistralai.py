@@ -25,7 +25,7 @@ from midspan_instrumentation.provider import Failure, Piece, Reading, Server, Us
 from midspan_instrumentation.providers import _mistral, _mistral_content, _mistral_conversations
 from midspan_instrumentation.providers.mistralai import PROVIDER
 from tests.exporting import exporter, nothing_complains, provider
-from tests.fakes.mistralai_calls import ANSWERS, SDK, STREAMS, Twin
+from tests.fakes.mistralai_calls import ANSWERS, SDK, STREAMS, Twin, in_cloud
 from tests.fakes.mistralai_server import CONVERSATION
 from tests.fakes.sdk import PROMPT, Answer, Case, Reply
 from tests.fakes.serving import CONTENT
@@ -37,6 +37,9 @@ __all__ = ["exporter", "nothing_complains", "provider"]
 CANARY = "canary-7f3a"
 MESSAGES: Any = [{"role": "user", "content": CANARY}]
 TEXT = "".join(CONTENT)
+HAS_RESPONSES = any("responses" in case.name for case in ANSWERS)
+NEWER = pytest.mark.skipif(not HAS_RESPONSES, reason="this version has no responses")
+ASKED = [{"role": "user", "parts": [{"type": "text", "content": PROMPT}]}]
 
 
 @pytest.fixture
@@ -102,6 +105,11 @@ def test_a_call_may_go_to_another_server(states: list[State]) -> None:
     assert attributes(states)["server.port"] == 443
 
 
+def test_a_call_that_goes_to_another_cloud_is_told_by_the_host(client: Mistral, seen: Captured) -> None:
+    client.fim.complete(model="ok", prompt=CANARY, server_url="https://mine.models.ai.azure.com")
+    assert the_operation(seen).provider == "azure.ai.inference"
+
+
 def test_an_agent_is_told_by_its_id(client: Mistral, seen: Captured, states: list[State]) -> None:
     client.agents.complete(agent_id="agent-1", messages=MESSAGES)
     operation = the_operation(seen)
@@ -143,6 +151,46 @@ def test_speech_is_recognised_whole_and_streamed(client: Mistral, seen: Captured
     assert [each.tokens and each.tokens.input for each in seen.operations] == [7, 7]
 
 
+def test_speech_is_made_whole_and_streamed(client: Mistral, seen: Captured) -> None:
+    client.audio.speech.complete(model="ok", input=CANARY)
+    with client.audio.speech.complete(model="ok", input=CANARY, stream=True) as stream:
+        list(stream)
+    told = [(each.operation_type, each.name, each.status, each.chunks) for each in seen.operations]
+    assert told == [("audio", "speech", "completed", None), ("audio", "speech", "completed", 4)]
+    assert seen.operations[1].tokens is not None
+    assert (seen.operations[1].tokens.input, seen.operations[1].tokens.estimated) == (7, False)
+
+
+@pytest.mark.usefixtures("capturing")
+@pytest.mark.parametrize(
+    ("name", "given", "operation"),
+    [
+        ("moderate", {"inputs": [PROMPT]}, "moderation"),
+        ("moderate_chat", {"inputs": MESSAGES}, "moderation"),
+        ("classify", {"inputs": PROMPT}, "classify"),
+        ("classify_chat", {"input": {"messages": MESSAGES}}, "classify"),
+    ],
+)
+def test_what_is_judged_is_an_operation(
+    name: str, given: Any, operation: str, client: Mistral, states: list[State]
+) -> None:
+    getattr(client.classifiers, name)(model="ok", **given)
+    told = attributes(states)
+    assert (states[0].name, states[0].status, told["gen_ai.response.id"]) == (operation, "completed", "judge-1")
+    if not name.endswith("chat"):
+        assert states[0].content is not None
+        assert states[0].content.attributes(())["gen_ai.input.messages"] == ASKED
+
+
+@NEWER
+def test_the_tokens_of_a_response_are_told_by_its_last_event(client: Mistral, seen: Captured) -> None:
+    with client.responses.create(model="ok", input=CANARY, max_output_tokens=9, stream=True) as stream:
+        list(stream)
+    tokens = the_operation(seen).tokens
+    assert tokens is not None
+    assert (tokens.input, tokens.output, tokens.reasoning, tokens.cached) == (7, 3, 1, 2)
+
+
 def test_no_content_is_kept_anywhere(client: Mistral, seen: Captured, states: list[State]) -> None:
     with client.chat.stream(model="ok", messages=MESSAGES) as stream:
         list(stream)
@@ -154,7 +202,6 @@ def test_no_content_is_kept_anywhere(client: Mistral, seen: Captured, states: li
     assert not any(part in kept for part in CONTENT[:2])
 
 
-ASKED = [{"role": "user", "parts": [{"type": "text", "content": PROMPT}]}]
 WITHOUT_PROMPT = ("embeddings.create", "ocr.process", "audio.transcriptions.complete", "audio.transcriptions.stream")
 
 
@@ -188,8 +235,13 @@ def test_structured_outputs_are_one_operation(client: Mistral, seen: Captured) -
     [
         (lambda c: c.chat.stream(model="failing", messages=MESSAGES), ErrorInfo(type="error")),
         (lambda c: c.beta.conversations.start_stream(model="failing", inputs="x"), ErrorInfo(type="3500")),
+        pytest.param(
+            lambda c: c.responses.create(model="failing", input="x", stream=True),
+            ErrorInfo(type="server_error"),
+            marks=NEWER,
+        ),
     ],
-    ids=["chat", "conversation"],
+    ids=["chat", "conversation", "response"],
 )
 def test_an_error_in_a_stream_fails_the_operation_though_the_sdk_raises_nothing(
     call: Callable[[Any], Any], error: ErrorInfo, client: Mistral, seen: Captured
@@ -222,7 +274,9 @@ def test_an_answer_that_finishes_with_an_error_is_failed(client: Mistral, seen: 
 @pytest.mark.parametrize("case", STREAMS, ids=str)
 def test_a_stream_is_completed_with_its_last_event(case: Case, client: Mistral, seen: Captured) -> None:
     with case.call(client, "ok") as stream:
-        last = [next(stream) for _ in range(4 if "transcriptions" in case.name else 5)][-1]
+        last = [next(stream) for _ in range({"transcriptions": 4, "responses": 10}.get(case.name.split(".")[-2], 5))][
+            -1
+        ]
         assert the_operation(seen).status == Status.COMPLETED
     assert last.data is not None
 
@@ -254,7 +308,7 @@ def test_an_instance_without_a_client_has_an_unknown_server() -> None:
 
 
 def test_every_async_target_is_declared_async() -> None:
-    declared = {target.qualname: target.is_async for target in PROVIDER.targets}
+    declared = {f"{target.module}.{target.qualname}": target.is_async for target in PROVIDER.targets}
     assert declared == {name: name.endswith("_async") for name in declared}
 
 
@@ -318,6 +372,44 @@ def test_the_entries_of_a_conversation_are_messages() -> None:
     assert prompt.instructions == [{"type": "text", "content": "be brief"}]
 
 
+# The clients for other clouds.
+
+AZURE = ("azure", "MistralAzure", {"api_key": "x", "server_url": "https://mine.models.ai.azure.com"})
+REGION = "europe-west4-aiplatform.googleapis.com"
+GCP = ("gcp", "MistralGCP", {"access_token": "x", "project_id": "p"})
+
+
+def cloud_clients(package: str, name: str, options: Any) -> tuple[Any, Twin]:
+    client = pytest.importorskip(f"mistralai.{package}.client", exc_type=ImportError, reason="needs google-auth")
+    return in_cloud(getattr(client, name), lambda url, _, content: SDK.respond(url, content), **options)
+
+
+CLOUD_CALLS = [
+    (AZURE, "chat.complete", {"messages": MESSAGES}),
+    (AZURE, "chat.stream", {"messages": MESSAGES}),
+    (AZURE, "ocr.process", {"document": {"type": "document_url", "document_url": "https://pages.example/a.pdf"}}),
+    (GCP, "chat.complete", {"messages": MESSAGES}),
+    (GCP, "chat.stream", {"messages": MESSAGES}),
+    (GCP, "fim.complete", {"prompt": CANARY}),
+    (GCP, "fim.stream", {"prompt": CANARY}),
+]
+
+
+@pytest.mark.parametrize(
+    ("cloud", "name", "options"), CLOUD_CALLS, ids=lambda part: part if isinstance(part, str) else ""
+)
+def test_the_calls_of_a_client_for_another_cloud_are_seen_with_the_name_of_that(
+    cloud: Any, name: str, options: Any, seen: Captured, states: list[State]
+) -> None:
+    case = Case("mistralai", name, name, tuple(options.items()))
+    run_both(case, cloud_clients(*cloud), is_streamed=name.endswith("stream"))
+    expected = {"azure": ("azure.ai.inference", "mine.models.ai.azure.com"), "gcp": ("gcp.vertex_ai", REGION)}
+    for operation, state in zip(seen.operations, states, strict=True):
+        assert (operation.provider, (state.attributes or {})["server.address"]) == expected[cloud[0]]
+        assert (operation.status, operation.chunks) == ("completed", 5 if name.endswith("stream") else None)
+        assert (operation.tokens and operation.tokens.input) == (None if "ocr" in name else 7)
+
+
 # The SDK's own spans.
 
 
@@ -334,24 +426,26 @@ def traced(provider: TracerProvider, seen: Captured) -> Iterator[Captured]:
     registry.remove_processor(recorder)
 
 
-def run_both(case: Case, clients: tuple[Any, Any]) -> None:
+def run_both(case: Case, clients: tuple[Any, Any], is_streamed: bool) -> None:
     """The call, by each kind of client."""
 
     async def run() -> None:
         answer = await case.call(clients[1], "ok")
-        if case in STREAMS:
+        if is_streamed:
             async with answer as stream:
                 assert [item async for item in stream]
 
     answer = case.call(clients[0], "ok")
-    if case in STREAMS:
+    if is_streamed:
         with answer as stream:
             assert list(stream)
     asyncio.run(run())
 
 
-# It has no name for a transcription.
-NAMED = [case for case in (*ANSWERS, *STREAMS) if "transcriptions" not in case.name]
+# It has no name for a transcription, nor for a response.
+NAMED = [
+    case for case in (*ANSWERS, *STREAMS) if not any(word in case.name for word in ("transcriptions", "responses"))
+]
 
 
 @pytest.mark.parametrize("case", NAMED, ids=str)
@@ -362,7 +456,7 @@ def test_where_the_sdk_makes_spans_of_its_own_each_call_has_one_span_and_one_ope
     client, twin = SDK.over(lambda url, _, content: SDK.respond(url, content))
     assert isinstance(twin, Twin)
     telemetry.configure_telemetry(client, provider=provider)
-    run_both(case, (client, twin))
+    run_both(case, (client, twin), case in STREAMS)
     spans = exporter.get_finished_spans()
     assert {span.instrumentation_scope.name for span in spans if span.instrumentation_scope} == {"mistralai_sdk_tracer"}
     # The SDK puts what was answered below its span of a conversation.

@@ -103,6 +103,30 @@ def test_embeddings_are_an_operation_type_of_their_own(
     assert attributes["gen_ai.request.encoding_formats"] == ("float",)
 
 
+@pytest.mark.usefixtures("capturing")
+@pytest.mark.parametrize(
+    ("name", "more", "operation"),
+    [
+        ("responses.compact", {}, "compact"),
+        ("decisions.create", {"questions": [{"type": "predicate", "question": "?"}]}, "classify"),
+    ],
+)
+def test_what_is_no_chat_has_a_name_of_its_own(
+    name: str, more: Any, operation: str, client: openai.OpenAI, states: list[State], seen: Captured
+) -> None:
+    resource, _, method = name.partition(".")
+    ask = getattr(getattr(client, resource, None), method, None)
+    if ask is None:
+        pytest.skip(f"this version of the SDK has no {name}")
+    ask(model="ok", input=CANARY, **more)
+    found = the_operation(seen)
+    assert (found.name, found.model, found.status) == (operation, "ok", Status.COMPLETED)
+    assert found.tokens is not None
+    assert (found.tokens.input, found.tokens.output) == (USAGE.input, USAGE.output)
+    assert states[0].content is not None
+    assert states[0].content.prompt.messages == [{"role": "user", "parts": [{"type": "text", "content": CANARY}]}]
+
+
 @has_responses
 def test_no_content_is_kept_anywhere(client: openai.OpenAI, seen: Captured, states: list[State]) -> None:
     list(client.chat.completions.create(model="ok", messages=MESSAGES, stream=True, user=CANARY))
