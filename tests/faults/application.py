@@ -62,6 +62,7 @@ class Application:
         self._async = openai.AsyncOpenAI(api_key="x", base_url="http://model.example/v1", http_client=own)
         self._metrics = CollectorRegistry()
         Counter("app_requests", "The application's own.", registry=self._metrics).inc()
+        midspan.disable(self._metrics)
 
     def actions(self) -> list[Callable[[], str]]:
         """Everything that it does, in order."""

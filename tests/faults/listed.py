@@ -259,7 +259,6 @@ NOT_REACHED = {
     "midspan.tracking.run.*": SETS_UP,
     "midspan.tracking.switches.disable": SETS_UP,
     "midspan.tracking.switches._find_context": SETS_UP,
-    "midspan.tracking.switches._is_part_of_one": "is for applications that have disabled a client",
     "midspan.tracking.tools.*": SETS_UP,
     "midspan.tracking.tracker.ProgressRegistry.get_*": READS,
     "midspan.tracking.tracker.ProgressTracker.__repr__": READS,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -89,6 +88,9 @@ def wrapped(provider: Provider) -> Generator[Captured]:
         instrumentation.undo()
 
 
-def clock_that_sleeps(sleep: Callable[[float], object]) -> SimpleNamespace:
-    """The module `time` for one module alone: what sleeps elsewhere, in a thread of an SDK say, sleeps as ever."""
-    return SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
+def with_others(module: ModuleType, **others: object) -> SimpleNamespace:
+    """A module for one other module alone, with other things under these names.
+
+    In the module itself they would be there for everybody: for the loops and threads of servers, say.
+    """
+    return SimpleNamespace(**{**vars(module), **others})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -34,7 +35,7 @@ from tests.fakes.other_jobs import (
     mistral_batch,
 )
 from tests.fakes.sdks import SDKS
-from tests.instrumentation.seen import clock_that_sleeps
+from tests.instrumentation.seen import with_others
 
 
 def clients(provider: str, *answers: Any) -> tuple[Any, Any]:
@@ -51,8 +52,8 @@ def sleepless(monkeypatch: pytest.MonkeyPatch) -> None:
     async def sleep(_seconds: float) -> None:
         """At once."""
 
-    monkeypatch.setattr(_polling, "time", clock_that_sleeps(lambda _seconds: None))
-    monkeypatch.setattr(_polling.asyncio, "sleep", sleep)
+    monkeypatch.setattr(_polling, "time", with_others(time, sleep=lambda _seconds: None))
+    monkeypatch.setattr(_polling, "asyncio", with_others(asyncio, sleep=sleep))
 
 
 def only(seen: Captured) -> Operation:

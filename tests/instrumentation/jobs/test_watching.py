@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -17,7 +18,7 @@ from midspan.testing import Captured, capture
 from midspan_instrumentation.jobs import _polling
 from tests.fakes.openai_calls import http
 from tests.fakes.openai_jobs import FakeJobs, batch, file_batch, fine_tuning, metrics, page
-from tests.instrumentation.seen import clock_that_sleeps
+from tests.instrumentation.seen import with_others
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(_polling, "time", clock_that_sleeps(slept.append))
-    monkeypatch.setattr(_polling.asyncio, "sleep", sleep)
+    monkeypatch.setattr(_polling, "time", with_others(time, sleep=slept.append))
+    monkeypatch.setattr(_polling, "asyncio", with_others(asyncio, sleep=sleep))
     monkeypatch.setattr(_polling.random, "uniform", lambda low, high: (low + high) / 2)
     return slept
 
@@ -78,7 +79,7 @@ def test_it_asks_ever_less_often_and_sooner_again_when_something_moves(
 
 def test_the_waits_are_spread_by_chance(jobs: FakeJobs, monkeypatch: pytest.MonkeyPatch, unseen: Captured) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(_polling, "time", clock_that_sleeps(slept.append))
+    monkeypatch.setattr(_polling, "time", with_others(time, sleep=slept.append))
     jobs.tell("GET", "/batches/batch_1", *[batch()] * 6, batch("completed"))
     watched("batch_1", jobs.client())
     assert all(
