@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -21,8 +22,10 @@ from tests.server.conftest import Serving, Switch, page_of_metrics
 from tests.server.page.conftest import Visit, row_of
 
 PROGRAM = """
-import sys, time
+import os, sys, time
 from openai import OpenAI
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.02)
 stream = OpenAI().chat.completions.create(
     model=sys.argv[1], messages=[{"role": "user", "content": "Tell me about rivers."}], max_tokens=60, seed=7,
     stream=True, stream_options={"include_usage": True},
@@ -182,13 +185,16 @@ def test_below_a_prefix_it_reads_the_api_below_that_prefix(
     expect(page.get_by_role("link", name="API", include_hidden=True)).to_have_attribute("href", "v1/openapi.json")
 
 
-def test_a_streaming_answer_is_seen_rising_to_its_end(visit: Visit) -> None:
+def test_a_streaming_answer_is_seen_rising_to_its_end(visit: Visit, tmp_path: Path) -> None:
+    visited = tmp_path / "visited"
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "midspan", "run", "--quiet", "--server", url.partition("//")[2], "--"]
     with running_model() as model:
         environ = clean_environ(**model.environ)
-        with running([*command, sys.executable, "-c", PROGRAM, model.name], f"{url}/healthz", **environ):
+        program = [*command, sys.executable, "-c", PROGRAM, model.name, str(visited)]
+        with running(program, f"{url}/healthz", **environ):
             page = visit(url)
+            visited.touch()
             expect(page.locator(".operation .doing").first).to_have_text("streaming response", timeout=30_000)
             seen = page.evaluate(RISES)
     tokens = [each[1] for each in seen]
