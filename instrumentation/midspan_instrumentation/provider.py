@@ -286,12 +286,12 @@ class Provider(Struct, frozen=True, eq=False):
     """One LLM SDK: its targets, its classes of streams and of their managers, how it waits, how it divides calls, and
     how to look at the instance called.
 
-    `managed` are targets that return one of its `managers`, which sends the request; `dispatches` lead to targets that
-    are not among these. `pool` is the attribute by which an instance has the pool of threads that it makes the parts of
-    a call in. `read_client` returns the SDK client behind the instance that a target was called on (what
-    `midspan.disable(client)` is given), `read_server` says where it sends its requests. `covers_others` is an SDK that
-    is built on others: what they do inside of its calls is part of these, and a stream ends when the application sees
-    it end.
+    `managed` are targets that return one of its `managers`, or one of the standard library's, which sends the request;
+    `dispatches` lead to targets that are not among these. `pool` is the attribute by which an instance has the pool of
+    threads that it makes the parts of a call in. `read_client` returns the SDK client behind the instance that a target
+    was called on (what `midspan.disable(client)` is given), `read_server` says where it sends its requests.
+    `covers_others` is an SDK that is built on others: what they do inside of its calls is part of these, and a stream
+    ends when the application sees it end.
     """
 
     name: str
