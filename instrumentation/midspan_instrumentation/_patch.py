@@ -75,7 +75,9 @@ class Patch:
     ) -> None:
         self.module = module
         self.qualname = qualname
-        self.active = False
+        # Filled while calls are to be seen. wrapt asks its truth before each call, also in copies that the SDK keeps; a
+        # function that it would have to call takes longer.
+        self._switch: list[bool] = []
         self._modules = (module, *older_modules)
         # Whether its absence is no news: because some releases lack it, or because it was told.
         self._silent = optional
@@ -87,7 +89,7 @@ class Patch:
     def install(self) -> None:
         """Wrap now if the module is loaded, else on its import. A second call changes nothing."""
         with _lock:
-            self.active = True
+            self._switch[:] = [True]
             if self._hooked:
                 self._wrap_loaded()
                 return
@@ -98,7 +100,7 @@ class Patch:
     def remove(self) -> None:
         """Restore what was there, under other tools' wrappers too; where that fails, go inert."""
         with _lock:
-            self.active = False
+            self._switch.clear()
             if self._seam is not None and self._unwrap(self._seam):
                 self._seam = self._owner = None
 
@@ -106,10 +108,6 @@ class Patch:
     def applied(self) -> bool:
         """True while the callable is wrapped."""
         return self._seam is not None
-
-    def is_active(self) -> bool:
-        """The switch that wrapt asks before each call: copies kept by the SDK go inert with it."""
-        return self.active
 
     def _wrap_loaded(self) -> None:
         for name in self._modules:
@@ -120,7 +118,7 @@ class Patch:
     @guarded("patch")
     def _on_import(self, module: ModuleType) -> None:
         with _lock:
-            if self.active and self._seam is None:
+            if self._switch and self._seam is None:
                 self._wrap(module)
 
     def _wrap(self, module: ModuleType) -> None:
@@ -131,7 +129,7 @@ class Patch:
             self._skip(module)
             return
         above, inner = _innermost(found)
-        seam = Seam(cast(Callable[..., object], inner), self._wrapper, enabled=self.is_active)
+        seam = Seam(cast(Callable[..., object], inner), self._wrapper, enabled=cast(bool, self._switch))
         if above is None:
             setattr(owner, name, seam)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import pytest
 
@@ -158,7 +159,7 @@ def test_a_reader_is_not_held_up_by_a_thread_that_settles_and_waits_for_a_lock_o
     settles, found = threading.Event(), list[str]()
 
     class Settles(Recorder):
-        def on_settle(self, state: State) -> None:
+        def on_settle(self, states: Sequence[State]) -> None:
             settles.set()
 
     def handler() -> None:

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from midspan.core.operation import Operation, Status
+from midspan.core.operation import Status
 from midspan.core.retention import Limits, Retention
 
 
-def ended(name: str, **fields: object) -> Operation:
-    return Operation(
-        operation_id=name,
-        operation_type="general",
-        name=name,
-        status=Status.COMPLETED,
-        created_at=1.0,
-        updated_at=1.0,
-        progressed_at=1.0,
-        **fields,
-    )
+def ended(name: str, **fields: object) -> dict[str, object]:
+    whole = dict.fromkeys(("created_at", "updated_at", "progressed_at"), 1.0) | {"operation_id": name, "name": name}
+    return {**whole, "operation_type": "general", "status": Status.COMPLETED, **fields}
 
 
 def kept(retention: Retention) -> list[str]:

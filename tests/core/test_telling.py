@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import pytest
 
@@ -23,8 +24,8 @@ class Partial(Processor):
     def on_end(self, state: State) -> None:
         self.calls.append(f"end {state.status}")
 
-    def on_settle(self, state: State) -> None:
-        self.calls.append(f"settle {state.series is not None}")
+    def on_settle(self, states: Sequence[State]) -> None:
+        self.calls += [f"settle {state.series is not None}" for state in states]
 
 
 def test_what_a_processor_leaves_out_is_not_called(registry: ProgressRegistry) -> None:
@@ -47,7 +48,7 @@ def test_a_processor_is_told_when_an_ended_operation_is_about_to_be_counted(regi
 def test_a_processor_that_fails_at_settling_loses_no_count(
     registry: ProgressRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: State) -> None:
+    def fail(_: Sequence[State]) -> None:
         raise RuntimeError("ours")
 
     monkeypatch.setattr(failures, "raising", False)

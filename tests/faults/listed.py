@@ -66,7 +66,6 @@ SEAMS = {
     "midspan_instrumentation._parts._async_part": CARRIES,
     "midspan_instrumentation._parts._await_part": CARRIES,
     "midspan_instrumentation._parts._sync_part": CARRIES,
-    "midspan_instrumentation._patch.Patch.is_active": PLAIN,
     "midspan_instrumentation._pools._Carrying.submit": CARRIES,
     "midspan_instrumentation._pools._within": CARRIES,
     "midspan_instrumentation._retry.retry_delay": CARRIES,

@@ -53,7 +53,12 @@ def the_ended(seen: Captured) -> Operation:
 def attributes(states: list[State]) -> dict[str, Any]:
     """What the span of the only one says."""
     (state,) = states
-    return dict(state.attributes or {})
+    return said(state)
+
+
+def said(state: State) -> dict[str, Any]:
+    """What its span says, from its start and at its end."""
+    return {**(state.attributes or {}), **(state.learned or {})}
 
 
 class Told:

@@ -19,6 +19,7 @@ from midspan_instrumentation._stream import Watch
 from midspan_instrumentation.provider import Reading, Request, Target, Usage
 from tests.fakes.openai_server import FakeOpenAI
 from tests.instrumentation.conftest import MakeAsync
+from tests.instrumentation.seen import said
 
 MESSAGES: Any = [{"role": "user", "content": "Does it work?"}]
 
@@ -124,7 +125,7 @@ def test_usage_and_the_end_mark_are_kept() -> None:
         operation.tokens.estimated,
     ) == (5, 9, False)
     assert operation.stage == "processing_response"
-    attributes = watch.tracker.state.attributes or {}
+    attributes = said(watch.tracker.state)
     assert attributes["gen_ai.response.finish_reasons"] == ("stop",)
 
 

@@ -250,7 +250,7 @@ def test_parameters_are_captured_and_the_prompt_never() -> None:
 def test_parameters_become_attributes_of_the_span() -> None:
     @track_llm_progress
     def work(model: str, temperature: float, top_p: float = 0.9) -> object:
-        return get_progress_tracker().state.attributes
+        return get_progress_tracker().state.learned
 
     assert work("m", 0.2) == {"gen_ai.request.temperature": 0.2, "gen_ai.request.top_p": 0.9}
 

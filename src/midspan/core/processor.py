@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from midspan.core.state import State
@@ -35,6 +36,7 @@ class Settler(Protocol):
     Only one thread settles at a time, so what is done here must not wait for another one's telemetry.
     """
 
-    def on_settle(self, state: State) -> None:
-        """An ended operation is being counted and stored: within a pulse of `on_end`, and before anybody reads it."""
+    def on_settle(self, states: Sequence[State]) -> None:
+        """These ended operations are about to be counted and stored: within a pulse of `on_end`, and before anybody
+        reads them."""
         ...

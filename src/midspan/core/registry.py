@@ -16,7 +16,7 @@ from midspan.core.external import External
 from midspan.core.known_jobs import KnownJobs
 from midspan.core.operation import ErrorInfo, Operation, Owner, Status
 from midspan.core.retention import Limits, Retention
-from midspan.core.snapshot import snapshot
+from midspan.core.snapshot import facts, snapshot
 from midspan.core.state import State
 from midspan.core.statistics import Statistics
 from midspan.core.telling import Telling
@@ -201,6 +201,7 @@ class Registry(Telling):
             self._settling.release()
 
     def _settle_each(self, states: list[State]) -> None:
+        self._tell(self._audience.settle, states)
         for state in states:
             try:
                 self._store(state)
@@ -211,10 +212,9 @@ class Registry(Telling):
 
     def _store(self, state: State) -> None:
         at = state.ended_at or state.updated_at
-        self._tell(self._audience.settle, state)
         self._statistics.end(state, at)
         # An ending that is heard of late is kept from then on, and in that order.
-        self._retention.add(snapshot(state, at, self.owner), at if state.learned_at is None else state.learned_at)
+        self._retention.add(facts(state, at, self.owner), at if state.learned_at is None else state.learned_at)
 
     @property
     def statistics(self) -> Statistics:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -36,12 +37,12 @@ class Retention:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def add(self, operation: Operation, now: float) -> None:
-        """Keep an ended operation, making room for it."""
-        packed = pack(operation)
+    def add(self, facts: Mapping[str, Any], now: float) -> None:
+        """Keep an ended operation, of which these are the fields, making room for it."""
+        packed, operation_id = pack(facts), facts["operation_id"]
         with self._lock:
-            self._remove(operation.operation_id)
-            self._kept[operation.operation_id] = (now, operation.created_at, packed)
+            self._remove(operation_id)
+            self._kept[operation_id] = (now, facts["created_at"], packed)
             self.size += len(packed)
             self._make_room()
 

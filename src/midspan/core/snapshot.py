@@ -24,23 +24,28 @@ _SAME = """
 """.split()  # noqa: SIM905 - a list of one a line is longer than the rest of the file
 """What an operation and its state have in common."""
 
-_facts = attrgetter(*_SAME)
+_same = attrgetter(*_SAME)
 
 
 def snapshot(state: State, now: float, owner: Owner | None = None) -> Operation:
     """The operation at `now` (Unix seconds). Takes the state's lock for the time of copying."""
+    return Operation(**facts(state, now, owner))
+
+
+def facts(state: State, now: float, owner: Owner | None = None) -> dict[str, Any]:
+    """The fields of the `snapshot` at `now` that are not at their default: what of an ended operation is kept."""
     with state.lock:
         absorb(state, now)
         return _copy(state, now, owner)
 
 
-def _copy(state: State, now: float, owner: Owner | None) -> Operation:
+def _copy(state: State, now: float, owner: Owner | None) -> dict[str, Any]:
     at = state.ended_at or now
     fraction = estimate.progress(state)
     if fraction[0] is not None and fraction[0] > state.floor and not state.allow_regress:
         state.floor = fraction[0]
     # Only what is known is handed on: most of the fields of most operations are at their default.
-    known = {name: value for name, value in zip(_SAME, _facts(state), strict=True) if value is not None}
+    known = {name: value for name, value in zip(_SAME, _same(state), strict=True) if value is not None}
     known["progress"], known["progress_source"] = fraction
     known["elapsed_seconds"] = max(0.0, at - (state.started_at or state.created_at))
     known["history"] = _history(state)
@@ -49,7 +54,7 @@ def _copy(state: State, now: float, owner: Owner | None) -> Operation:
     if state.ended_at is None:
         known["estimated_remaining_seconds"], known["estimate"] = estimate.remaining(state, fraction, now)
         known["stalled"] = estimate.stalled(state, now)
-    return Operation(**known)
+    return known
 
 
 def _parts(state: State, at: float) -> Iterator[tuple[str, Any]]:

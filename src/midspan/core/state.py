@@ -54,7 +54,8 @@ class State:
 
     What every operation sets has a slot; the rest has its default on the class, because most operations never set it,
     and making one is in every call's way. `stalled` is what readers were told last, `told` that they heard of the
-    operation when it was a second old.
+    operation when it was a second old. Its span has `attributes` from its start, and what was `learned` since
+    at its end.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class State:
         "floor",
         "history",
         "input_tokens",
+        "learned",
         "lock",
         "message",
         "model",
@@ -193,7 +195,8 @@ class State:
         self.output_tokens: int | None = None
         self.tokens_reported = False
         self.series: Series | None = None
-        self.attributes: Mapping[str, object] | None = None
+        self.attributes: Mapping[str, Any] | None = None
+        self.learned: Mapping[str, Any] | None = None
         self.span: object | None = None
         self.span_deferred = False
         self.trace_id: str | None = None

@@ -6,7 +6,8 @@ No lock is held while anybody is told.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -15,16 +16,17 @@ from midspan.core.processor import Processor, Settler
 from midspan.core.state import State
 from midspan.core.subscription import Subscription
 
-Listeners = tuple[Callable[[State], object], ...]
+Told = TypeVar("Told")
+Listeners = tuple[Callable[[Told], object], ...]
 
 
 class Audience(Struct, frozen=True):
     """The methods of the processors, by what they are told of."""
 
-    start: Listeners = ()
-    update: Listeners = ()
-    end: Listeners = ()
-    settle: Listeners = ()
+    start: Listeners[State] = ()
+    update: Listeners[State] = ()
+    end: Listeners[State] = ()
+    settle: Listeners[Sequence[State]] = ()
 
     @classmethod
     def of(cls, processors: tuple[Processor, ...]) -> Audience:
@@ -86,10 +88,10 @@ class Telling:
         self.watched = bool(subscriptions)
         self.eager = any(subscription.eager for subscription in subscriptions)
 
-    def _tell(self, listeners: Listeners, state: State) -> None:
+    def _tell(self, listeners: Listeners[Told], what: Told) -> None:
         for listener in listeners:
             try:
-                listener(state)
+                listener(what)
             except Exception:
                 failures.report("processor")
 

@@ -65,21 +65,21 @@ def clean_value(value: object) -> Any:
     return clean(described(value), MAX_METADATA_VALUE)
 
 
-def clean_attributes(attributes: Mapping[str, object]) -> dict[str, object]:
+def clean_attributes(attributes: dict[str, object]) -> dict[str, object]:
     """A call's attributes, each text cleaned: a request names what it likes, and so does an answer.
 
-    A number that no exporter can write is left out: it would take the whole batch of spans with it.
+    A number that no exporter can write is left out: it would take the whole batch of spans with it. The caller's own
+    dict is changed and returned, because nearly always nothing in it needs to be.
     """
-    found = dict(attributes)
-    for name, value in attributes.items():
+    for name, value in tuple(attributes.items()):
         if type(value) is str:
             if len(value) > MAX_NAME or not is_plain(value):
-                found[name] = clean(value)
+                attributes[name] = clean(value)
         elif isinstance(value, tuple) and value not in _FINISHED:
-            found[name] = _clean_tuple(cast("tuple[object, ...]", value))
-        elif isinstance(value, int) and not -MAX_COUNT <= value <= MAX_COUNT:
-            del found[name]
-    return found
+            attributes[name] = _clean_tuple(cast("tuple[object, ...]", value))
+        elif value is None or (isinstance(value, int) and not -MAX_COUNT <= value <= MAX_COUNT):
+            del attributes[name]
+    return attributes
 
 
 def _clean_tuple(values: tuple[object, ...]) -> tuple[str, ...]:

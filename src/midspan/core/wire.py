@@ -5,6 +5,7 @@ In JSON times are RFC 3339 with milliseconds and `Z`, durations are `*_seconds`,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -99,8 +100,8 @@ def encode(value: object) -> bytes:
     return _to_json.encode(to_dict(value) if isinstance(value, Operation) else value)
 
 
-def pack(operation: Operation) -> bytes:
-    """The compact form for keeping: defaults left out. `unpack` gives the same operation back."""
+def pack(operation: Operation | Mapping[str, Any]) -> bytes:
+    """The compact form for keeping: an operation without its defaults, or its fields. `unpack` gives it back."""
     # A copy, because msgspec's own bytes occupy the whole buffer that they have grown in, half as much again.
     return bytes(memoryview(_packer.encode(operation)))
 

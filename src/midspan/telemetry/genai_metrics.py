@@ -120,8 +120,8 @@ class GenAiHistograms:
 
 def _key(state: State, series: Series) -> tuple[object, ...]:
     """The values of `ATTRIBUTES`."""
-    given = state.attributes or {}
-    rest = (given.get(names.GEN_AI_RESPONSE_MODEL), given.get(names.SERVER_ADDRESS), given.get(names.SERVER_PORT))
+    given, told = state.attributes or {}, state.learned or {}
+    rest = (told.get(names.GEN_AI_RESPONSE_MODEL), given.get(names.SERVER_ADDRESS), given.get(names.SERVER_PORT))
     return series.labels.name, series.labels.provider, series.labels.model, *rest
 
 

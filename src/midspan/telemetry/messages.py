@@ -19,7 +19,7 @@ FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
 
 def structured(state: State, content: Content) -> Mapping[str, Sequence[Json]]:
     """The conventions' attributes: lists of messages, of parts, and of tools."""
-    reasons = (state.attributes or {}).get(FINISH_REASONS)
+    reasons = (state.learned or {}).get(FINISH_REASONS)
     return content.attributes(cast("Sequence[str]", reasons) if isinstance(reasons, (list, tuple)) else ())
 
 

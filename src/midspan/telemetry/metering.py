@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from midspan.core import failures
@@ -108,10 +109,17 @@ class Metering(Processor):
         if self._current is None:
             self.look()
 
-    def on_settle(self, state: State) -> None:
-        """Record its times. A collection settles first: our counters are read before its histograms are."""
-        # Looked for here, and not at the operation's end: that is in the call's way, and this is not.
+    def on_settle(self, states: Sequence[State]) -> None:
+        """Record their times. A collection settles first: our counters are read before its histograms are."""
+        # Looked for here, and not at an operation's end: that is in the call's way, and this is not.
         if not self._complete:
             self.look()
         if self._current is not None:
-            self._current.record(state)
+            for state in states:
+                self._record(self._current, state)
+
+    def _record(self, export: MeterExport, state: State) -> None:
+        try:
+            export.record(state)
+        except Exception:
+            failures.report("metrics")

@@ -43,8 +43,7 @@ def at_creation(state: State) -> Attributes:
     if state.model:
         found[names.GEN_AI_MODEL] = state.model
     if state.attributes:
-        attributes: Any = state.attributes
-        found.update(attributes)
+        found.update(state.attributes)
     return found
 
 
@@ -133,13 +132,11 @@ def final(state: State) -> Attributes:
     return found
 
 
-def final_own(state: State, begun_with: Mapping[str, object]) -> Attributes:
-    """What a span of our own says at its end: what it did not begin with, usage as the server told it, the error."""
+def final_own(state: State) -> Attributes:
+    """What a span of our own says at its end: what the answer said, usage as the server told it, the error."""
     found = final(state)
-    attributes: Mapping[str, Any] = state.attributes or {}
-    for key, value in attributes.items():
-        if key not in begun_with and value is not None:
-            found[key] = value
+    if state.learned:
+        found.update(state.learned)
     for key, count in (
         (names.GEN_AI_INPUT_TOKENS, state.input_tokens),
         (names.GEN_AI_OUTPUT_TOKENS, state.output_tokens if state.tokens_reported else None),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from _thread import RLock  # what `threading.RLock()` calls, in Python
 from collections.abc import Iterable
 
+from msgspec import Struct, field
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from midspan.telemetry.rationing import ProgressEvent, Ration
-from midspan.telemetry.span_attributes import Attributes
 
 
 def nanoseconds(at: float) -> int:
@@ -17,34 +17,19 @@ def nanoseconds(at: float) -> int:
     return int(at * 1e9)
 
 
-class SpanRecord:
+class SpanRecord(Struct):
     """Lives in `State.span`. `lock` is held around single writes to the span, so that none comes after its end."""
 
-    __slots__ = (
-        "begun_with",
-        "claimed",
-        "closed",
-        "context",
-        "decided",
-        "held_back",
-        "is_valid",
-        "lock",
-        "own",
-        "ration",
-        "span",
-    )
-
-    def __init__(self, context: Context) -> None:
-        self.lock = RLock()
-        self.context: Context | None = context
-        self.span: Span | None = None
-        self.ration: Ration | None = None
-        self.held_back: list[ProgressEvent] | None = None
-        self.begun_with: Attributes | None = None
-        self.own = self.is_valid = False
-        self.claimed = False
-        self.decided = False
-        self.closed = False
+    context: Context | None
+    span: Span | None = None
+    ration: Ration | None = None
+    held_back: list[ProgressEvent] | None = None
+    own: bool = False
+    is_valid: bool = False
+    claimed: bool = False
+    decided: bool = False
+    closed: bool = False
+    lock: RLock = field(default_factory=RLock)
 
     def claim(self) -> bool:
         """True for the one caller that shall decide on the span."""

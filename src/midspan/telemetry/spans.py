@@ -101,12 +101,11 @@ class SpanRecorder:
             self._finish(state, record)
 
     def _start(self, state: State, record: SpanRecord, context: Context | None) -> Span:
-        record.begun_with = span_attributes.at_creation(state)
         return (self._tracer or self._get_tracer()).start_span(
             span_attributes.span_name(state),
             context=context if state.parent_id is None else self._parent(state.parent_id, context),
             kind=SpanKind.CLIENT if state.span_deferred else SpanKind.INTERNAL,
-            attributes=record.begun_with,
+            attributes=span_attributes.at_creation(state),
             start_time=nanoseconds(state.created_at),
         )
 
@@ -141,13 +140,14 @@ class SpanRecorder:
 
     def _bind(self, state: State, span: Span, around: Span | None) -> bool:
         """Note the operation's span; False for one that is none. `around` is the one that it was started in."""
-        found = span.get_span_context()
-        if not found.is_valid:
+        # Taken apart as the tuple that it is: each of its properties is a call.
+        trace_id, span_id, _, flags, _, is_valid = span.get_span_context()
+        if not is_valid:
             return False
-        span_id = found.span_id
         # Without an SDK a new span is the one around it again: that is nobody's own.
         if around is None or around is trace.INVALID_SPAN or span_id != around.get_span_context().span_id:
-            self._registry.bind_span(state, f"{found.trace_id:032x}", f"{span_id:016x}", found.trace_flags.sampled)
+            sampled = bool(flags & trace.TraceFlags.SAMPLED)
+            self._registry.bind_span(state, f"{trace_id:032x}", f"{span_id:016x}", sampled)
         return True
 
     def _finish(self, state: State, record: SpanRecord) -> None:
@@ -155,10 +155,7 @@ class SpanRecorder:
         at = state.ended_at or self._registry.clock()
         is_recording = span is not None and span.is_recording()
         if span is not None and is_recording:
-            # Taken out: the operation still waits to be counted, and what waits is in the way of the calls meanwhile.
-            begun_with, record.begun_with = record.begun_with or {}, None
-            given = span_attributes.final_own(state, begun_with) if record.own else span_attributes.final(state)
-            span.set_attributes(given)
+            span.set_attributes(span_attributes.final_own(state) if record.own else span_attributes.final(state))
         if is_told(state, at):
             self._tell_end(state, record, span, at)
         if span is not None and is_recording and record.own:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from types import MappingProxyType
 
 from midspan.core import call_transitions, names, transitions
 from midspan.core.content import NO_CAPTURE, Capture, Content, Piece, Prompt
@@ -105,10 +104,11 @@ class CallTracker(ProgressTracker):
         if change and registry.eager:
             registry.publish(state, change)
 
-    def set_attributes(self, attributes: Mapping[str, object]) -> None:
-        """More attributes for the operation's span, written when it ends."""
+    def set_attributes(self, attributes: dict[str, object]) -> None:
+        """More attributes for the operation's span, as the answer has them: written when it ends."""
         state = self.state
-        state.attributes = {**(state.attributes or {}), **clean_attributes(attributes)}
+        told = clean_attributes(attributes)
+        state.learned = told if state.learned is None else {**state.learned, **told}
 
     def keep(self, content: Content) -> None:
         """Follow the call's content: its preview is shown, and more of it where that was asked for."""
@@ -196,7 +196,8 @@ class CallKind:
         self.model = None if model is None else clean(model, MAX_NAME)
         named = {names.GEN_AI_OPERATION: operation, names.GEN_AI_PROVIDER: provider, names.GEN_AI_MODEL: model}
         known = {name: value for name, value in {**named, **(attributes or {})}.items() if value is not None}
-        self.attributes: Mapping[str, object] = MappingProxyType(clean_attributes(known))
+        # A plain dict, which is copied at once; that nobody writes to it is the type checker's affair.
+        self.attributes: Mapping[str, object] = clean_attributes(known)
 
 
 def start_call(

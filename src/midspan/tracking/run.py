@@ -40,7 +40,7 @@ class Recipe:
             if suppressed():
                 options["registry"] = ProgressRegistry()
             tracker = ProgressTracker(None, str(self.operation_type), self.total_steps, name=self.name, **options)
-            tracker.state.attributes = attributes
+            tracker.state.learned = attributes
             if isinstance(prompt, str) and tracker.registry.capture.preview:
                 tracker.state.preview = clean(prompt)
             return tracker

@@ -250,7 +250,7 @@ class ProgressTracker:
 
     def complete(self, message: str | None = None, result: object = None) -> None:
         """End as completed, with progress 1.0 unless its item counts say otherwise (seed S0-30)."""
-        self._end(_completed, message, result)
+        self._end_as(_COMPLETED, message, result)
 
     def fail(self, error: BaseException | str = "failed", message: str | None = None) -> None:
         """End as failed. The error's type and first line are kept, never its traceback."""
@@ -265,9 +265,17 @@ class ProgressTracker:
         """End as the way a body of code was left says: completed, failed or cancelled."""
         self._end(lambda: outcome_of(error, self.registry.capture.preview))
 
-    def _end(self, find: Callable[[], Outcome], message: str | None = None, result: object = None) -> None:
+    def _end(self, find: Callable[[], Outcome], message: str | None = None) -> None:
         try:
-            status, reason, error = find()
+            outcome = find()
+        except Exception:
+            failures.report("tracker")
+        else:
+            self._end_as(outcome, message)
+
+    def _end_as(self, outcome: Outcome, message: str | None = None, result: object = None) -> None:
+        try:
+            status, reason, error = outcome
             kept = None if result is None else kept_result(result)
             if not self.registry.end(self.state, status, reason, message, error, kept):
                 self._warn_once()
@@ -310,10 +318,6 @@ class ProgressTracker:
     def __repr__(self) -> str:
         state = self.state
         return f"<ProgressTracker {state.operation_id} {state.name} {state.status}>"
-
-
-def _completed() -> Outcome:
-    return _COMPLETED
 
 
 def _parent_id(parent: ProgressTracker | str | None, registry: ProgressRegistry) -> str | None:

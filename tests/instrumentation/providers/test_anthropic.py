@@ -19,7 +19,7 @@ from midspan_instrumentation.providers import _claude_content as content_readers
 from tests.fakes.anthropic_calls import ANSWERS, SDK, STREAMS, http, open_async_client
 from tests.fakes.anthropic_server import FakeAnthropic
 from tests.fakes.serving import CONTENT
-from tests.instrumentation.seen import fixtures_of, the_operation
+from tests.instrumentation.seen import fixtures_of, said, the_operation
 
 CANARY = "canary-7f3a"
 MESSAGES: Any = [{"role": "user", "content": CANARY}]
@@ -38,7 +38,7 @@ def test_a_request_is_read_without_its_content(
     client: anthropic.Anthropic, states: list[State], server: FakeAnthropic
 ) -> None:
     client.messages.create(**ASKED, stop_sequences=["END"], timeout=12.5, system=CANARY)
-    assert states[0].attributes == {
+    assert said(states[0]) == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "anthropic",
         "gen_ai.request.model": "ok",
@@ -79,7 +79,7 @@ def test_a_stream_is_counted_and_usage_includes_what_came_from_the_cache(
     assert operation.tokens is not None
     tokens = operation.tokens
     assert (tokens.input, tokens.output, tokens.cached, tokens.reasoning) == (7, 3, 2, 1)
-    attributes = states[0].attributes or {}
+    attributes = said(states[0])
     assert attributes["gen_ai.request.stream"] is True
     assert attributes["gen_ai.response.model"] == "limited-0001"
     assert attributes["gen_ai.response.finish_reasons"] == ("max_tokens",)
@@ -201,7 +201,7 @@ def test_no_content_is_kept_anywhere(client: anthropic.Anthropic, seen: Captured
     client.messages.create(**ASKED, metadata={"user_id": CANARY})
     with pytest.raises(anthropic.BadRequestError):
         client.messages.create(**{**ASKED, "model": "echoing"})
-    kept = repr(seen.operations) + repr([state.attributes for state in states])
+    kept = repr(seen.operations) + repr([said(state) for state in states])
     assert CANARY not in kept
     assert not any(part in kept for part in CONTENT[:2])
 

@@ -33,7 +33,7 @@ from tests.exporting import exporter, nothing_complains, provider
 from tests.fakes.cohere_calls import ANSWERS, SDK, STREAMS
 from tests.fakes.sdk import PROMPT, Case, Opened, Reply
 from tests.fakes.serving import CONTENT
-from tests.instrumentation.seen import attributes, the_operation
+from tests.instrumentation.seen import attributes, said, the_operation
 
 __all__ = ["exporter", "nothing_complains", "provider"]
 
@@ -123,7 +123,7 @@ def test_no_content_is_kept_anywhere(client: Any, seen: Captured, states: list[S
     client.rerank(model="ok", query=CANARY, documents=[CANARY])
     with pytest.raises(cohere.BadRequestError):
         client.chat(model="refused", messages=MESSAGES)
-    kept = repr(seen.operations) + repr([state.attributes for state in states])
+    kept = repr(seen.operations) + repr([said(state) for state in states])
     assert CANARY not in kept
     assert not any(part in kept for part in CONTENT[:2])
 
@@ -234,7 +234,7 @@ def facts(state: State) -> Any:
     """All that is seen of a call, but for when, and which."""
     seen = snapshot(state, state.ended_at or 0.0)
     told = [(event.type, event.stage) for event in seen.history]
-    return told, seen.operation_type, seen.name, seen.status, seen.tokens, seen.chunks, state.attributes
+    return told, seen.operation_type, seen.name, seen.status, seen.tokens, seen.chunks, said(state)
 
 
 RAW = [case for case in ANSWERS if not any(word in case.name for word in ("raw", "batches"))]

@@ -25,7 +25,7 @@ from tests.endings.reading import until
 from tests.fakes.google_genai_calls import HAS_INTERACTIONS, NO_TLS, SDK, async_client, made, sync_client
 from tests.fakes.google_genai_server import FakeGemini
 from tests.fakes.serving import CONTENT
-from tests.instrumentation.seen import fixtures_of, the_operation
+from tests.instrumentation.seen import fixtures_of, said, the_operation
 
 CANARY = "canary-7f3a"
 
@@ -59,7 +59,7 @@ def test_a_request_is_read_without_its_content(
     config: Any, client: genai.Client, states: list[State], server: FakeGemini
 ) -> None:
     list(client.models.generate_content_stream(model="ok", contents=CANARY, config=config))
-    assert states[0].attributes == {
+    assert said(states[0]) == {
         "gen_ai.operation.name": "generate_content",
         "gen_ai.provider.name": "gcp.gemini",
         "gen_ai.request.model": "ok",
@@ -105,7 +105,7 @@ def test_embeddings_are_an_operation_type_of_their_own(client: genai.Client, see
     client.models.embed_content(model="ok", contents=CANARY, config={"output_dimensionality": 2})
     operation = the_operation(seen)
     assert (operation.operation_type, operation.name) == ("embedding", "embeddings")
-    attributes = seen._states[0].attributes or {}
+    attributes = said(seen._states[0])
     assert attributes["gen_ai.embeddings.dimension.count"] == 2
 
 
@@ -128,7 +128,7 @@ def test_no_content_is_kept_anywhere(client: genai.Client, seen: Captured, state
     client.models.generate_content(model="parrot", contents=CANARY, config={"system_instruction": CANARY})
     with pytest.raises(errors.ClientError):
         client.models.generate_content(model="echoing", contents=CANARY)
-    kept = repr(seen.operations) + repr([state.attributes for state in states])
+    kept = repr(seen.operations) + repr([said(state) for state in states])
     assert CANARY not in kept
 
 
@@ -145,7 +145,7 @@ def test_an_answer_cut_at_its_limit_is_completed_with_the_reason(
 ) -> None:
     list(client.models.generate_content_stream(model="limited", contents="x"))
     assert the_operation(seen).status == Status.COMPLETED
-    assert (states[0].attributes or {})["gen_ai.response.finish_reasons"] == ("max_tokens",)
+    assert said(states[0])["gen_ai.response.finish_reasons"] == ("max_tokens",)
 
 
 def test_odd_chunks_reach_the_application_and_are_counted(client: genai.Client, seen: Captured) -> None:
@@ -375,7 +375,7 @@ def test_an_interaction_is_read_without_its_content(
     asked: Any = {"system_instruction": CANARY, "previous_interaction_id": "answer-0", "generation_config": config}
     answer: Any = client.interactions.create(model="ok", input=CANARY, stream=stream, timeout=12.5, **asked)
     events = list(answer) if stream else []
-    assert states[0].attributes == {
+    assert said(states[0]) == {
         "gen_ai.operation.name": "generate_content",
         "gen_ai.provider.name": "gcp.gemini",
         "gen_ai.request.model": "ok",
@@ -401,7 +401,7 @@ def test_a_request_that_is_one_object_is_read_as_its_fields_are(client: genai.Cl
     body: Any = {"model": "ok", "input": "x", "generation_config": {"max_output_tokens": 64}}
     client.interactions.create(request={"body": body})
     assert states[0].model == "ok"
-    assert (states[0].attributes or {})["gen_ai.request.max_tokens"] == 64
+    assert said(states[0])["gen_ai.request.max_tokens"] == 64
 
 
 @interactions

@@ -15,7 +15,7 @@ from midspan_instrumentation.provider import Server
 from midspan_instrumentation.providers.groq import PROVIDER
 from tests.fakes.groq_calls import SDK, SOUND, open_async_client
 from tests.fakes.groq_server import FakeGroq
-from tests.instrumentation.seen import fixtures_of, the_operation
+from tests.instrumentation.seen import fixtures_of, said, the_operation
 
 CANARY = "canary-7f3a"
 MESSAGES: Any = [{"role": "user", "content": CANARY}]
@@ -26,7 +26,7 @@ server, client = fixtures_of(SDK)
 
 def test_a_request_is_read_without_its_content(client: groq.Groq, server: FakeGroq, seen: Captured) -> None:
     client.chat.completions.create(model="ok", messages=MESSAGES, max_tokens=64, temperature=0.5)
-    attributes = seen._states[0].attributes or {}
+    attributes = said(seen._states[0])
     assert attributes["gen_ai.provider.name"] == "groq"
     assert (attributes["gen_ai.request.max_tokens"], attributes["gen_ai.request.temperature"]) == (64, 0.5)
     assert (attributes["server.address"], attributes["server.port"]) == ("127.0.0.1", server.port)

@@ -29,7 +29,7 @@ from tests.fakes.mistralai_calls import ANSWERS, SDK, STREAMS, Twin, in_cloud
 from tests.fakes.mistralai_server import CONVERSATION
 from tests.fakes.sdk import PROMPT, Answer, Case, Reply
 from tests.fakes.serving import CONTENT
-from tests.instrumentation.seen import attributes, the_operation
+from tests.instrumentation.seen import attributes, said, the_operation
 
 __all__ = ["exporter", "nothing_complains", "provider"]
 
@@ -197,7 +197,7 @@ def test_no_content_is_kept_anywhere(client: Mistral, seen: Captured, states: li
     client.beta.conversations.start(model="ok", inputs=CANARY, instructions=CANARY)
     with pytest.raises(Exception, match="400"):
         client.chat.complete(model="refused", messages=MESSAGES)
-    kept = repr(seen.operations) + repr([state.attributes for state in states])
+    kept = repr(seen.operations) + repr([said(state) for state in states])
     assert CANARY not in kept
     assert not any(part in kept for part in CONTENT[:2])
 
@@ -405,7 +405,7 @@ def test_the_calls_of_a_client_for_another_cloud_are_seen_with_the_name_of_that(
     run_both(case, cloud_clients(*cloud), is_streamed=name.endswith("stream"))
     expected = {"azure": ("azure.ai.inference", "mine.models.ai.azure.com"), "gcp": ("gcp.vertex_ai", REGION)}
     for operation, state in zip(seen.operations, states, strict=True):
-        assert (operation.provider, (state.attributes or {})["server.address"]) == expected[cloud[0]]
+        assert (operation.provider, said(state)["server.address"]) == expected[cloud[0]]
         assert (operation.status, operation.chunks) == ("completed", 5 if name.endswith("stream") else None)
         assert (operation.tokens and operation.tokens.input) == (None if "ocr" in name else 7)
 

@@ -17,7 +17,7 @@ from midspan_instrumentation.providers import ollama as readers
 from tests.fakes.ollama_calls import ANSWERS, SDK
 from tests.fakes.ollama_server import FakeOllama
 from tests.fakes.serving import CONTENT
-from tests.instrumentation.seen import fixtures_of, the_operation
+from tests.instrumentation.seen import fixtures_of, said, the_operation
 
 CANARY = "canary-7f3a"
 MESSAGES: Any = [{"role": "user", "content": CANARY}]
@@ -37,7 +37,7 @@ server, client = fixtures_of(SDK)
 def test_a_request_is_read_without_its_content(client: Any, states: list[State], server: FakeOllama) -> None:
     options = {"num_predict": 64, "temperature": 0.5, "top_k": 40, "top_p": 1, "seed": 11, "stop": ["END"]}
     client.chat("ok", MESSAGES, format="json", options=options)
-    assert states[0].attributes == {
+    assert said(states[0]) == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "ollama",
         "gen_ai.request.model": "ok",
@@ -57,7 +57,7 @@ def test_a_request_is_read_without_its_content(client: Any, states: list[State],
 
 def test_options_are_read_of_the_sdks_own_class_too_and_no_limit_is_none(client: Any, states: list[State]) -> None:
     client.generate(model="ok", prompt=CANARY, options=ollama.Options(num_predict=-1, seed=3))
-    attributes = states[0].attributes or {}
+    attributes = said(states[0])
     assert attributes["gen_ai.request.seed"] == 3
     assert "gen_ai.request.max_tokens" not in attributes
 
@@ -70,7 +70,7 @@ def test_a_stream_is_counted_and_tells_its_usage_at_the_end(method: str, client:
     assert (operation.name, operation.chunks) == ({"generate": "text_completion"}.get(method, method), 4)
     assert operation.tokens is not None
     assert (operation.tokens.input, operation.tokens.output, operation.tokens.estimated) == (7, 3, False)
-    assert (seen._states[0].attributes or {})["gen_ai.response.finish_reasons"] == ("length",)
+    assert said(seen._states[0])["gen_ai.response.finish_reasons"] == ("length",)
 
 
 @has_embed
@@ -89,7 +89,7 @@ def test_no_content_is_kept_anywhere(client: Any, seen: Captured, states: list[S
     for model in ("echoing", "failing"):
         with pytest.raises(ollama.ResponseError):
             list(client.chat(model=model, messages=MESSAGES, stream=True))
-    kept = repr(seen.operations) + repr([state.attributes for state in states])
+    kept = repr(seen.operations) + repr([said(state) for state in states])
     assert CANARY not in kept
     assert CONTENT[0] not in kept
 

@@ -25,7 +25,7 @@ from tests.fakes.openai_calls import ANSWERS, STREAMS, sync_client
 from tests.fakes.openai_server import CONTENT, FakeOpenAI
 from tests.fakes.sdk import NO_TLS
 from tests.instrumentation.conftest import MakeAsync
-from tests.instrumentation.seen import the_operation
+from tests.instrumentation.seen import said, the_operation
 
 CANARY = "canary-7f3a"
 MESSAGES: Any = [{"role": "user", "content": CANARY}]
@@ -58,7 +58,7 @@ def test_a_request_is_read_without_its_content(client: openai.OpenAI, states: li
         n=2,
         timeout=12.5,
     )
-    assert states[0].attributes == {
+    assert said(states[0]) == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
         "gen_ai.request.model": "ok",
@@ -82,7 +82,7 @@ def test_a_request_is_read_without_its_content(client: openai.OpenAI, states: li
 @has_responses
 def test_a_streamed_request_says_so(client: openai.OpenAI, states: list[State]) -> None:
     list(client.responses.create(model="ok", input=CANARY, stream=True, max_output_tokens=9))
-    attributes = states[0].attributes or {}
+    attributes = said(states[0])
     assert attributes["gen_ai.request.stream"] is True
     assert attributes["gen_ai.request.max_tokens"] == 9
     assert attributes["gen_ai.response.id"] == "resp_1"
@@ -98,7 +98,7 @@ def test_embeddings_are_an_operation_type_of_their_own(
     assert (operation.operation_type, operation.name) == ("embedding", "embeddings")
     assert operation.tokens is not None
     assert (operation.tokens.input, operation.tokens.output) == (7, None)
-    attributes = states[0].attributes or {}
+    attributes = said(states[0])
     assert attributes["gen_ai.embeddings.dimension.count"] == 2
     assert attributes["gen_ai.request.encoding_formats"] == ("float",)
 
@@ -133,7 +133,7 @@ def test_no_content_is_kept_anywhere(client: openai.OpenAI, seen: Captured, stat
     client.responses.create(model="ok", input=CANARY, instructions=CANARY)
     with pytest.raises(openai.BadRequestError):
         client.chat.completions.create(model="refused", messages=MESSAGES)
-    kept = repr(seen.operations) + repr([state.attributes for state in states])
+    kept = repr(seen.operations) + repr([said(state) for state in states])
     assert CANARY not in kept
     assert not any(part in kept for part in CONTENT[:2])
 
@@ -165,7 +165,7 @@ def test_several_choices_are_counted_together(client: openai.OpenAI, seen: Captu
     tokens = the_operation(seen).tokens
     assert tokens is not None
     assert tokens.output == 6
-    assert (states[0].attributes or {})["gen_ai.response.finish_reasons"] == ("stop", "stop")
+    assert said(states[0])["gen_ai.response.finish_reasons"] == ("stop", "stop")
 
 
 def test_odd_chunks_reach_the_application_and_are_counted(client: openai.OpenAI, seen: Captured) -> None:
@@ -207,7 +207,7 @@ def test_an_answer_cut_at_its_limit_is_completed_with_the_reason(
     else:
         list(client.responses.create(model="limited", input="x", stream=True))
     assert the_operation(seen).status == Status.COMPLETED
-    assert (states[0].attributes or {})["gen_ai.response.finish_reasons"] == (reason,)
+    assert said(states[0])["gen_ai.response.finish_reasons"] == (reason,)
 
 
 def test_azure_has_a_name_of_its_own(server: FakeOpenAI, seen: Captured) -> None:

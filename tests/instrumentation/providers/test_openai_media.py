@@ -20,7 +20,7 @@ from midspan_instrumentation.providers import _moderations as moderations
 from tests.fakes.openai_calls import SOUND
 from tests.fakes.openai_server import CONTENT
 from tests.instrumentation.conftest import MakeAsync
-from tests.instrumentation.seen import the_operation
+from tests.instrumentation.seen import said, the_operation
 
 CANARY = "canary-7f3a"
 streams_images = pytest.mark.skipif(
@@ -55,7 +55,7 @@ def test_images_in_one_piece_have_usage_and_no_steps(client: openai.OpenAI, seen
     assert (operation.total_steps, operation.operation_type) == (None, "image")
     assert operation.tokens is not None
     assert operation.tokens.output == 3
-    assert (seen._states[0].attributes or {})["gen_ai.request.choice.count"] == 2
+    assert said(seen._states[0])["gen_ai.request.choice.count"] == 2
 
 
 def test_speech_read_in_one_piece_is_seen(client: openai.OpenAI, seen: Captured) -> None:
@@ -90,13 +90,13 @@ def test_speech_that_is_not_read_to_its_end_is_closed_early(make_async: MakeAsyn
 def test_translations_are_seen(client: openai.OpenAI, seen: Captured) -> None:
     client.audio.translations.create(model="ok", temperature=0.5, **SOUND)
     assert the_operation(seen).name == "translation"
-    assert (seen._states[0].attributes or {})["gen_ai.request.temperature"] == 0.5
+    assert said(seen._states[0])["gen_ai.request.temperature"] == 0.5
 
 
 def test_moderations_say_which_model_judged(client: openai.OpenAI, seen: Captured) -> None:
     client.moderations.create(model="ok", input=[CANARY])
     assert the_operation(seen).name == "moderation"
-    attributes = seen._states[0].attributes or {}
+    attributes = said(seen._states[0])
     assert (attributes["gen_ai.response.model"], attributes["gen_ai.response.id"]) == ("ok-0001", "modr-1")
 
 
