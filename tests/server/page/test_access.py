@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from midspan.core import transitions
 from midspan.tracking.tracker import ProgressRegistry
-from tests.server.page.conftest import Visit, row_of
+from tests.server.page.conftest import Visit, lose, overhear, row_of
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 LONG = "a-name-that-goes-on-and-on-without-a-single-space-" * 2
@@ -96,7 +96,13 @@ def test_light_and_dark_have_the_contrast_of_wcag_aa_in_every_text(
         shown += page.evaluate(CONTRASTS)
         page.keyboard.press("Escape")
         expect(page.locator("#detail")).to_be_hidden()
-    assert len(shown) > 100
+    lose(page)
+    expect(page.locator("#running-list [data-seen]")).to_have_count(5)
+    shown += page.evaluate(CONTRASTS)
+    row_of(page, "stuck").locator(".name").click()
+    expect(page.locator("#detail [data-seen]")).to_be_visible()
+    shown += page.evaluate(CONTRASTS)
+    assert len(shown) > 200
     assert [each for each in shown if each[0] < 4.5] == []
 
 
@@ -125,21 +131,15 @@ def test_a_screen_reader_is_told_state_and_progress_of_each(page: Page) -> None:
 
 def test_endings_are_announced_politely_and_not_one_by_one(page: Page, registry: ProgressRegistry) -> None:
     settled(page)
-    page.evaluate(
-        """() => {
-            window.said = [];
-            const note = () => window.said.push(document.getElementById("announcer").textContent);
-            new MutationObserver(note).observe(document.getElementById("announcer"), { childList: true });
-        }"""
-    )
+    said = overhear(page)
     assert page.locator("#announcer").get_attribute("aria-live") == "polite"
     for name in ("flow", "child", "waiting", "cancellable"):
         tracker = registry.get_tracker(name)
         assert tracker is not None
         tracker.complete()
         expect(row_of(page, name).locator(".doing")).to_have_text("completed")
-    assert page.evaluate("said.length") == 1
-    assert "completed" in page.evaluate("said[0]")
+    assert len(said()) == 1
+    assert "completed" in said()[0]
 
 
 def test_the_keyboard_searches_moves_opens_and_closes(page: Page) -> None:

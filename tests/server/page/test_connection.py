@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
-import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -19,7 +18,7 @@ from tests.environ import clean_environ
 from tests.model import running_model
 from tests.programs import free_port, running
 from tests.server.conftest import Serving, Switch, page_of_metrics
-from tests.server.page.conftest import Visit, row_of
+from tests.server.page.conftest import Restarting, Visit, hide, row_of
 
 PROGRAM = """
 import os, sys, time
@@ -46,17 +45,6 @@ RISES = """async () => {
     }
     return seen;
 }"""
-
-
-def hide(page: Page, is_hidden: bool) -> None:
-    """What the browser does with a tab that is put behind another one."""
-    page.evaluate(
-        """hidden => {
-            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-            document.dispatchEvent(new Event("visibilitychange"));
-        }""",
-        is_hidden,
-    )
 
 
 def test_two_tabs_show_the_same(visit: Visit, client: httpx2.Client, registry: ProgressRegistry) -> None:
@@ -91,25 +79,7 @@ def test_s3_45_a_hidden_tab_has_no_stream_and_catches_up_when_it_is_seen_again(
     assert hub.reader_count == 1
 
 
-@pytest.fixture
-def restarting() -> Iterator[Callable[[ProgressRegistry], EmbeddedServer]]:
-    """Starts a server in the place of the one before it."""
-    servers: list[EmbeddedServer] = []
-
-    def start(registry: ProgressRegistry) -> EmbeddedServer:
-        for server in servers:
-            server.stop()
-        app = create_app(registry, metrics=page_of_metrics)
-        port = servers[-1].address.port if servers else 0
-        servers.append(EmbeddedServer(lambda: app, port=port))
-        servers[-1].start()
-        return servers[-1]
-
-    yield start
-    servers[-1].stop()
-
-
-def test_after_a_restart_of_the_server_the_page_shows_what_runs_now(visit: Visit, restarting) -> None:
+def test_after_a_restart_of_the_server_the_page_shows_what_runs_now(visit: Visit, restarting: Restarting) -> None:
     before, after = ProgressRegistry(), ProgressRegistry()
     before.create_tracker("gone", name="gone").start()
     before.create_tracker("ended", name="ended").complete()
@@ -121,13 +91,6 @@ def test_after_a_restart_of_the_server_the_page_shows_what_runs_now(visit: Visit
     expect(row_of(page, "here")).to_be_visible(timeout=15_000)
     expect(page.locator("#connection")).to_have_text("live")
     expect(page.locator("li.operation")).to_have_count(1)
-
-
-def test_a_lost_connection_is_told(visit: Visit, restarting) -> None:
-    server = restarting(ProgressRegistry())
-    page = visit(server.url)
-    server.stop()
-    expect(page.locator("#connection")).to_have_text("connection lost, trying again")
 
 
 def test_a_token_is_asked_for_once_and_kept_in_the_tab(

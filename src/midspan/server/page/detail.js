@@ -2,11 +2,11 @@
 
 import { post, read } from "./api.js";
 import { attribute, element, find, show, write } from "./elements.js";
-import { coarse, duration } from "./format.js";
+import { coarse, duration, moment } from "./format.js";
 import { factsOf, metadataOf, plain, terms } from "./facts.js";
 import { Timeline, attemptList, stageList } from "./history.js";
 import { hasEnded } from "./model.js";
-import { amounts, elapsed, notices, paint, percentage, remaining, stateOf } from "./progress.js";
+import { amounts, elapsed, notices, paint, percentage, remaining, seenAt, stateOf } from "./progress.js";
 import { outcome } from "./row.js";
 
 const PAUSE = 1000;
@@ -33,7 +33,10 @@ export class Detail {
   #dialog = find("detail");
   #title = find("detail-title");
   #bar = element("progress", { max: 1 });
+  #head = element("div", { class: "head" });
   #state = element("strong", { class: "state" });
+  // While the dialog is open, a screen reader hears nothing of what lies behind it.
+  #seen = element("span", { class: "muted", role: "status" });
   #said = element("p", { class: "said" });
   #notice = element("p", { class: "notice" });
   #far = element("p", { class: "numbers" });
@@ -55,10 +58,10 @@ export class Detail {
   /** `on.close()`, `on.open(id)` for another one, `on.refused(refusal)`. */
   constructor(on) {
     this.#on = on;
-    const head = element("div", { class: "head" }, element("p", {}, this.#state), this.#said, this.#notice, this.#bar, this.#far);
+    this.#head.append(element("p", {}, this.#state, this.#seen), this.#said, this.#notice, this.#bar, this.#far);
     const action = element("p", { class: "action" }, this.#cancel);
     const parts = Object.values(this.#parts).map((part) => part.element);
-    find("detail-body").append(head, action, this.#refused, ...parts);
+    find("detail-body").append(this.#head, action, this.#refused, ...parts);
     this.#cancel.addEventListener("click", () => this.#cancelled());
     this.#cancel.addEventListener("blur", () => this.#arm(false));
     find("detail-close").addEventListener("click", () => this.#dialog.close());
@@ -157,7 +160,7 @@ export class Detail {
       return;
     }
     attribute(this.#dialog, "data-state", null);
-    for (const each of [this.#state, this.#said, this.#notice, this.#far]) write(each, "");
+    for (const each of [this.#state, this.#seen, this.#said, this.#notice, this.#far]) write(each, "");
     for (const each of [this.#bar, this.#cancel]) show(each, false);
   }
 
@@ -211,7 +214,13 @@ export class Detail {
     const took = seconds === null ? "not started" : hasEnded(row) ? duration(seconds) : coarse(seconds);
     write(this.#far, [percentage(row), amounts(row), took, `${left.text} ${range}`.trim()].filter(Boolean).join(" · "));
     write(this.#notice, notices(row).join(" · "));
+    this.#tellSeen(seenAt(row));
     if (this.#known && !hasEnded(row)) this.#tellHistory(this.#known);
+  }
+
+  #tellSeen(at) {
+    attribute(this.#head, "data-seen", at !== null);
+    write(this.#seen, at === null ? "" : ` · not connected, as last seen ${moment(at)}`);
   }
 
   // --- cancelling ---------------------------------------------------------------------------

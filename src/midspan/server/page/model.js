@@ -13,6 +13,11 @@ export class Model {
   #doubted = new Set();
   #ended = 0;
 
+  /** Whether it is open which rows have outlived the time before the last snapshot. */
+  get isDoubted() {
+    return this.#doubted.size > 0;
+  }
+
   /** Takes a row; true when it is news. */
   take(row) {
     const known = this.rows.get(row.operation_id);

@@ -2,9 +2,11 @@
 
 import { read } from "./api.js";
 import { Announcer } from "./announcer.js";
+import { hold, lastSeen, release } from "./clock.js";
 import { Detail } from "./detail.js";
 import { attribute, find, show, write } from "./elements.js";
 import { Filters, keys, opened } from "./filters.js";
+import { moment } from "./format.js";
 import { OperationList } from "./list.js";
 import { Login } from "./login.js";
 import { Model, byStart, hasEnded } from "./model.js";
@@ -17,6 +19,7 @@ const LINGERS = 2000;
 const SEARCH_PAUSE = 300;
 const RECENT = 100;
 const SAID = { connecting: "connecting", live: "live", lost: "connection lost, trying again", paused: "paused" };
+const LOST = new Set(["lost", "refused"]);
 
 class Page {
   #model = new Model();
@@ -27,6 +30,7 @@ class Page {
   #frame = null;
   #drawnAt = 0;
   #isKnown = false;
+  #isLive = false;
   #search = null;
 
   constructor() {
@@ -76,8 +80,20 @@ class Page {
   }
 
   #connection(state, said = SAID[state]) {
-    write(find("connection"), said);
+    this.#isLive = state === "live";
+    if (!this.#isLive) hold(LOST.has(state));
+    else if (!this.#model.isDoubted) this.#goOn();
+    const seen = this.#isLive ? null : lastSeen();
+    const told = seen === null ? said : `${said} · as last seen ${moment(seen)}`;
+    write(find("connection"), told);
     attribute(find("connection"), "data-state", state);
+    if (LOST.has(state)) this.#announcer.connection(true, told);
+    else if (this.#isLive) this.#announcer.connection(false, "connected");
+    this.#changed();
+  }
+
+  #goOn() {
+    if (this.#isLive) release();
   }
 
   #told(name, told) {
@@ -107,10 +123,11 @@ class Page {
       const { operations } = await read(`v1/operations?${query}`);
       this.#model.confirm(operations);
       this.#isKnown = true;
-      this.#changed();
     } catch {
       // The stream begins anew when the connection is back.
     }
+    this.#goOn();
+    this.#changed();
   }
 
   // --- the screen ---------------------------------------------------------------------------
@@ -145,7 +162,8 @@ class Page {
     const live = running.filter((node) => !hasEnded(node.row)).length;
     this.#tellSection("running", live, running.length, "Nothing is running.");
     this.#tellSection("recent", recent.length, recent.length, "Nothing has ended yet.");
-    document.title = live ? `${live} running · midspan` : "midspan";
+    if (lastSeen() !== null) document.title = "not connected · midspan";
+    else document.title = live ? `${live} running · midspan` : "midspan";
   }
 
   #tellSection(name, counted, shown, nothing) {

@@ -1,6 +1,6 @@
 // How far an operation is, and how long it will still take: as words, and as a bar.
 
-import { now, since } from "./clock.js";
+import { lastSeen, now, since } from "./clock.js";
 import { attribute } from "./elements.js";
 import { amount, coarse, count, percent, range, rough, words } from "./format.js";
 import { hasEnded } from "./model.js";
@@ -26,6 +26,9 @@ export function stateOf(row) {
   if (row.stalled) return "stalled";
   return row.waiting_for ? "waiting" : row.status;
 }
+
+/** When one that runs was last seen, where nobody knows whether it still does; else null. */
+export const seenAt = (row) => (hasEnded(row) ? null : lastSeen());
 
 /** `42 %`, with a tilde where it is a guess. */
 export function percentage(row) {

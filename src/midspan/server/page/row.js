@@ -4,9 +4,10 @@ import { now, since } from "./clock.js";
 import { attribute, element, show, write } from "./elements.js";
 import { ago, coarse, count, duration, rate, words } from "./format.js";
 import { hasEnded } from "./model.js";
-import { amounts, elapsed, notices, paint, percentage, remaining, stateOf } from "./progress.js";
+import { amounts, elapsed, notices, paint, percentage, remaining, seenAt, stateOf } from "./progress.js";
 
 const SIGNS = { pending: "○", running: "●", waiting: "◔", stalled: "!", completed: "✓", failed: "✕", cancelled: "–", lost: "?" };
+const SEEN = "◌";
 
 export class RowView {
   #parts = {
@@ -51,11 +52,8 @@ export class RowView {
   }
 
   update({ row, depth, below, isOpen }, parent) {
-    const state = stateOf(row);
-    attribute(this.element, "data-state", state);
+    this.#tellState(stateOf(row), seenAt(row) !== null);
     attribute(this.element, "data-depth", depth || null);
-    write(this.#parts.sign, SIGNS[state] ?? "");
-    write(this.#parts.status, `${state}: `);
     write(this.#parts.name, row.name);
     attribute(this.#parts.name, "title", row.operation_id);
     write(this.#parts.model, row.model ?? "");
@@ -64,6 +62,13 @@ export class RowView {
     this.#tellDoing(row);
     this.#tellProgress(row);
     this.tick(row);
+  }
+
+  #tellState(state, isSeen) {
+    attribute(this.element, "data-state", state);
+    attribute(this.element, "data-seen", isSeen);
+    write(this.#parts.sign, isSeen ? SEEN : SIGNS[state] ?? "");
+    write(this.#parts.status, isSeen ? `${state} when last seen: ` : `${state}: `);
   }
 
   #tellFold(below, isOpen, row) {

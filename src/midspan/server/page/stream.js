@@ -1,6 +1,7 @@
 // The one event stream, over fetch: unlike EventSource that can send a token, and sees why it is refused.
 
 import { Refusal, ask } from "./api.js";
+import { heard } from "./clock.js";
 
 const SHORTEST = 500;
 const LONGEST = 10_000;
@@ -39,6 +40,7 @@ export class Parser {
 /**
  * Follows `path` from `open` to `close`, through lost connections and restarts of the server, from the last event on.
  * `on.event(name, document)`, `on.state(connecting | live | lost | paused)`, `on.refused(refusal)` when that is final.
+ * A state may be told again; it is live when what was missed, or the first of a snapshot, has been told.
  */
 export class Stream {
   #path;
@@ -67,7 +69,8 @@ export class Stream {
 
   async #run(stopped) {
     while (!stopped.aborted) {
-      let pause = null;
+      // What the server has ended in good order, once an hour at least, is only lost when it cannot be taken up again.
+      let [state, pause] = ["connecting", 0];
       try {
         await this.#follow(stopped);
       } catch (error) {
@@ -77,11 +80,11 @@ export class Stream {
           this.#on.refused(error);
           return;
         }
-        pause = (error.retryAfter ?? 0) * 1000;
+        [state, pause] = ["lost", (error.retryAfter ?? 0) * 1000];
       }
       if (stopped.aborted) return;
-      this.#on.state("lost");
-      await rest(Math.max(pause ?? 0, this.#backOff()), stopped);
+      this.#on.state(state);
+      await rest(Math.max(pause, this.#backOff()), stopped);
     }
   }
 
@@ -99,13 +102,14 @@ export class Stream {
       const headers = { Accept: "text/event-stream", ...(this.#last && { "Last-Event-ID": this.#last }) };
       const response = await ask(this.#path, { headers, signal, cache: "no-store" });
       this.#failures = 0;
-      this.#on.state("live");
       const parser = new Parser((name, data, id) => this.#tell(name, data, id));
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
         clearTimeout(timer);
         timer = setTimeout(() => silent.abort(), SILENCE);
+        heard();
         parser.feed(piece.value);
+        this.#on.state("live");
       }
     } finally {
       clearTimeout(timer);
