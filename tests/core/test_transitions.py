@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from midspan.core import call_transitions, transitions
-from midspan.core.operation import Operation, Status
+from midspan.core.operation import Operation, Stage, Status
 from midspan.core.snapshot import snapshot
 from midspan.core.state import HISTORY_LIMIT, Counts, FailedAttempt, State
 from midspan.core.wire import encode, pack, unpack
@@ -273,3 +273,13 @@ def test_of_many_changes_a_bounded_number_is_held_and_the_newest_are_shown() -> 
         assert len(state.history) <= transitions.MAX_HISTORY
     shown = snapshot(state, NOW).history
     assert [event.step for event in shown] == list(range(1_000 - HISTORY_LIMIT, 1_000))
+
+
+def test_a_call_begins_as_any_operation_that_enters_its_first_stage() -> None:
+    begun, entered = a_state(), a_state()
+    call_transitions.begin(begun, NOW, Stage.SENDING_REQUEST)
+    transitions.enter_stage(entered, NOW, Stage.SENDING_REQUEST)
+    begun.lock = entered.lock
+    assert {name: getattr(begun, name) for name in State.__slots__} == {
+        name: getattr(entered, name) for name in State.__slots__
+    }

@@ -499,7 +499,7 @@ def test_our_own_spans_are_neither_mirrored_nor_remembered(
 ) -> None:
     call = call_of()
     with call.activate(), registry.create_tracker("mine"):
-        assert mirror._open == {}
+        assert mirror.open == {}
     call.complete()
     assert len(registry.operations()) == len(exporter.get_finished_spans()) == 2
 
@@ -562,7 +562,7 @@ def test_nothing_is_remembered_of_spans_that_have_ended_or_were_dropped(mirror: 
     assert len(mirror._lost) == 0
     gc.collect()
     remembered = [each for each in gc.get_objects() if type(each).__name__ == "SeenSpan"]
-    assert (len(mirror._open), remembered) == (0, [])
+    assert (len(mirror.open), remembered) == (0, [])
 
 
 def test_a_mirror_that_hangs_at_a_provider_twice_sees_a_span_once(

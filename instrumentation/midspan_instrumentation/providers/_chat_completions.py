@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from midspan_instrumentation.provider import Processed, Reading, Request, Usage
 from midspan_instrumentation.providers._fields import (
@@ -69,11 +69,11 @@ def read_request(
 def read_completion(result: object) -> Reading:
     """A `ChatCompletion`, a `Completion`, or the first chunk of their streams, which names id and model alike."""
     completion = parsed(result)
-    reasons = [text(getattr(choice, "finish_reason", None)) for choice in choices_of(completion)]
+    reasons: list[Any] = [getattr(choice, "finish_reason", None) for choice in choices_of(completion)]
     return Reading(
         id=text(getattr(completion, "id", None)),
         model=text(getattr(completion, "model", None)),
-        finish_reasons=tuple([reason for reason in reasons if reason]),
+        finish_reasons=tuple([reason for reason in reasons if text(reason)]),
         usage=read_usage(getattr(completion, "usage", None), "prompt", "completion"),
     )
 
@@ -134,14 +134,11 @@ def read_usage(usage: object, asked: str, told: str) -> Usage | None:
     if usage is None:
         return None
     asked_tokens, told_tokens, told_details, asked_details = _usage_fields(asked, told)
+    thought, cached = getattr(usage, told_details, None), getattr(usage, asked_details, None)
     return Usage(
         input=whole(getattr(usage, asked_tokens, None)),
         output=whole(getattr(usage, told_tokens, None)),
-        reasoning=_detail(getattr(usage, told_details, None), "reasoning_tokens"),
-        cached=_detail(getattr(usage, asked_details, None), "cached_tokens"),
+        # An SDK older than the fields keeps them as the mappings that they were.
+        reasoning=None if thought is None else whole(field(thought, "reasoning_tokens")),
+        cached=None if cached is None else whole(field(cached, "cached_tokens")),
     )
-
-
-def _detail(details: object, name: str) -> int | None:
-    # An SDK older than the field keeps it as the mapping that it was.
-    return None if details is None else whole(field(details, name))

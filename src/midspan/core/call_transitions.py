@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from midspan.core.bounds import MAX_COUNT
-from midspan.core.operation import Stage
+from midspan.core.operation import Stage, Status
 from midspan.core.stages import PROMPT_PLAN
 from midspan.core.state import State
 from midspan.core.transitions import LOUD, NONE, QUIET, drop, enter_stage, raise_floor, remember
+
+
+def begin(state: State, now: float, stage: Stage) -> int:
+    """A new call enters its first stage: what `enter_stage` would do, written out, because nobody has seen it yet."""
+    state.status = Status.RUNNING
+    state.stage = stage
+    state.started_at = state.stage_since = state.progressed_at = state.updated_at = now
+    state.updates, state.sequence = 1, 2
+    state.history = [
+        (1, "start", now, None, None, None, None, None),
+        (2, "stage", now, stage, None, None, None, None),
+    ]
+    return LOUD
 
 
 def first_chunk(state: State, now: float, stage: str) -> int:

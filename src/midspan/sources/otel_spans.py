@@ -13,6 +13,7 @@ from typing import Final
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from midspan.core import failures, genai, names
 from midspan.core.genai import Description
@@ -42,12 +43,13 @@ class SpanMirror(SpanProcessor):
     def __init__(self, registry: ProgressRegistry) -> None:
         self.enabled = True
         self._registry = registry
+        self._own: InstrumentationScope | None = None
         self.forked()
 
     def forked(self) -> None:
         """In a forked child: the spans that are open belong to the parent."""
         self._lock = threading.RLock()
-        self._open: dict[int, SeenSpan] = {}
+        self.open: dict[int, SeenSpan] = {}
         self._lost: deque[SeenSpan] = deque()
         self._undecided: deque[SeenSpan] = deque(maxlen=UNDECIDED)
         self._registry.span_claims.forked()
@@ -58,7 +60,8 @@ class SpanMirror(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """A span has started."""
         try:
-            if self.enabled and not _is_ours(span):
+            # Nearly every span may be ours, and all of those have the same scope.
+            if self.enabled and span.instrumentation_scope is not self._own and not self._is_ours(span):
                 if self._lost:
                     self._bury()
                 self._started(span)
@@ -67,31 +70,38 @@ class SpanMirror(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """A span has ended."""
-        if not self._open:
+        if not self.open:
             return
         try:
             context = span.get_span_context()
-            seen = None if context is None else self._open.pop(context.span_id, None)
+            seen = None if context is None else self.open.pop(context.span_id, None)
             if seen is not None:
                 seen.close()
                 self._ended(seen, span)
         except Exception:
             failures.report("otel_spans")
 
+    def _is_ours(self, span: ReadableSpan) -> bool:
+        scope = span.instrumentation_scope
+        if scope is None or scope.name != names.SCOPE:
+            return False
+        self._own = scope
+        return True
+
     def _started(self, span: Span) -> None:
         span_id = span.get_span_context().span_id
-        if span_id in self._open:  # a provider of providers tells everything twice
+        if span_id in self.open:  # a provider of providers tells everything twice
             return
         if suppressed():
             self._registry.span_claims.claim(span_id)
             return
-        parent = None if span.parent is None else self._open.get(span.parent.span_id)
+        parent = None if span.parent is None else self.open.get(span.parent.span_id)
         seen = SeenSpan(span, span_id, parent, self._note_lost)
         seen.around = self._around(span.parent)
         call = current_call.get()
         seen.call = None if call is None or call.tracker.is_ended else call.tracker.state
         seen.is_late = seen.call is None and self._covers_last_call(span)
-        self._open[span_id] = seen
+        self.open[span_id] = seen
         if not self._decide(seen, span, wait=True):
             self._undecided.append(seen)
             if steps.is_step(span):
@@ -198,7 +208,7 @@ class SpanMirror(SpanProcessor):
         """The current tracker's operation, or that of a span of ours, whichever is inside the other."""
         tracker = current_tracker.get()
         current = None if tracker is None else tracker.operation_id
-        if parent is None or parent.is_remote or parent.span_id in self._open:
+        if parent is None or parent.is_remote or parent.span_id in self.open:
             return current
         state = self._registry.state_of_span(trace.format_span_id(parent.span_id))
         if state is None or self._is_inside(current, state.operation_id):
@@ -209,10 +219,8 @@ class SpanMirror(SpanProcessor):
 
     def take(self, operation_type: str) -> State | None:
         """The current span's operation, for a call of this type that starts inside of it and is the same."""
-        if not self._open:
-            return None
         try:
-            seen = self._open.get(_current_id())
+            seen = self.open.get(_current_id())
             if seen is not None and not seen.decided and self._is_call(seen):
                 # It has no operation yet, and the caller is about to begin one.
                 seen.is_call = self._is_first(seen) and self._registry.span_claims.claim(seen.span_id)
@@ -236,8 +244,6 @@ class SpanMirror(SpanProcessor):
     def around(self, tracker: ProgressTracker | None) -> str | None:
         """The id of the innermost operation around the running code."""
         current = None if tracker is None else tracker.operation_id
-        if not self._open:
-            return current
         try:
             for seen in (self._current(), steps.last_step.get()):
                 found = None if seen is None else seen.innermost()
@@ -249,9 +255,9 @@ class SpanMirror(SpanProcessor):
             return current
 
     def _current(self) -> SeenSpan | None:
-        if not self._open:
+        if not self.open:
             return None
-        seen = self._open.get(_current_id())
+        seen = self.open.get(_current_id())
         if seen is not None and not seen.decided:
             self._look_at(seen)
         return seen
@@ -264,7 +270,7 @@ class SpanMirror(SpanProcessor):
         for _ in range(len(self._undecided)):
             seen = self._undecided.popleft()
             seen.looks += 1
-            if seen.span_id in self._open and not self._look_at(seen) and seen.looks < LOOKS:
+            if seen.span_id in self.open and not self._look_at(seen) and seen.looks < LOOKS:
                 self._undecided.append(seen)
 
     def _is_call(self, seen: SeenSpan) -> bool:
@@ -278,7 +284,7 @@ class SpanMirror(SpanProcessor):
     def _bury(self) -> None:
         while self._lost:
             seen = self._lost.popleft()
-            self._open.pop(seen.span_id, None)
+            self.open.pop(seen.span_id, None)
 
     def _note_lost(self, seen: SeenSpan) -> None:
         """A span was dropped unended, possibly inside the garbage collector."""
@@ -293,8 +299,3 @@ def _current_id() -> int:
 
 def _is_written_by_a_call(state: State) -> bool:
     return state.span_deferred or state.is_ended
-
-
-def _is_ours(span: ReadableSpan) -> bool:
-    scope = span.instrumentation_scope
-    return scope is not None and scope.name == names.SCOPE

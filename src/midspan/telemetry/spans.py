@@ -55,7 +55,7 @@ class SpanRecorder:
         record = _record_of(state)
         # An operation read from another tool's span has that one; a call that joins it decides again.
         if not state.span_deferred and state.span_id is None and record.claim():
-            self._decide(state, record, otel_context.get_current())
+            self._decide(state, record, record.context)
 
     def on_update(self, state: State) -> None:
         """Tell how far the operation is, if it is this change's turn."""
@@ -88,7 +88,8 @@ class SpanRecorder:
 
     def _decide(self, state: State, record: SpanRecord, context: Context | None) -> None:
         around = trace.get_current_span(context)
-        foreign = around if state.span_deferred and self._is_of_call(around, state) else None
+        is_foreign = state.span_deferred and around is not trace.INVALID_SPAN and self._is_of_call(around, state)
+        foreign = around if is_foreign else None
         if foreign is None and state.span_id is not None:
             if not record.place(None, own=False):
                 self._finish(state, record)
@@ -111,7 +112,7 @@ class SpanRecorder:
 
     def _is_of_call(self, span: Span, state: State) -> bool:
         """True for a span that another tool has made for an LLM call, and that is still open."""
-        if span is trace.INVALID_SPAN or not span.is_recording():
+        if not span.is_recording():
             return False
         # Not in the API: spans of the SDK have these, and those of others may not.
         attributes, start = getattr(span, "attributes", None), getattr(span, "start_time", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -33,6 +34,11 @@ last_call: ContextVar[float | None] = ContextVar("midspan_last_call", default=No
 
 class ForeignSpans(Protocol):
     """What knows the operations of other tools' spans; see `ProgressRegistry.foreign`. Its methods raise nothing."""
+
+    @property
+    def open(self) -> Mapping[int, object]:
+        """The spans that are open, by their ids. Mostly there are none, and then the rest need not be asked."""
+        ...
 
     def take(self, operation_type: str) -> State | None:
         """The operation of the current span, if that is of a call like this and nobody's yet: the caller writes it."""

@@ -216,9 +216,9 @@ def start_call(
     registry = get_progress_registry()
     now = registry.clock()
     # The span of another tool for this very call may have begun its operation already.
-    begun = None
-    if registry.foreign is not None:
-        begun = registry.foreign.take(kind.operation_type)
+    begun, foreign = None, registry.foreign
+    if foreign is not None:
+        begun = foreign.take(kind.operation_type) if foreign.open else None
         last_call.set(now)
     if begun is None:
         state = State(new_id(), kind.operation_type, kind.operation, now)
@@ -232,13 +232,12 @@ def start_call(
         state.max_tokens = max_tokens
     if stream or attributes or max_tokens is not None:
         state.attributes = {**kind.attributes, **_asked(stream, max_tokens, attributes or {})}
-    with state.lock:
-        transitions.enter_stage(state, now, Stage.SENDING_REQUEST)
     tracker = CallTracker.of_call(registry, state)
     if begun is None:
+        call_transitions.begin(state, now, Stage.SENDING_REQUEST)
         registry.add(state)
     else:
-        registry.publish(state, transitions.LOUD)
+        tracker.enter_stage(Stage.SENDING_REQUEST)
     return tracker
 
 

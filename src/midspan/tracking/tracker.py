@@ -359,7 +359,7 @@ class ProgressRegistry(Registry):
 
     def around(self, tracker: ProgressTracker | None) -> str | None:
         """The id of the operation around the running code, of which `tracker` is the current one."""
-        if self.foreign is not None:
+        if self.foreign is not None and self.foreign.open:
             return self.foreign.around(tracker)
         return None if tracker is None else tracker.operation_id
 
