@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from midspan.core import failures
 from midspan.core.metrics import HISTOGRAMS, METRICS, Reading
+from midspan.core.state import State
 from midspan.telemetry.metering import Metering
 from midspan.telemetry.prometheus import MetricsPage
 from midspan.telemetry.spans import SpanRecorder
@@ -129,6 +130,27 @@ def test_a_view_of_the_application_wins_over_our_buckets(registry: ProgressRegis
     registry.create_tracker().complete()
     (point,) = points(reader, "midspan.operation.duration")
     assert point.explicit_bounds == (7.0,)
+
+
+def test_an_operation_that_cannot_be_recorded_takes_no_other_with_it(
+    metering: Metering, reader: InMemoryMetricReader, registry: ProgressRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "raising", False)
+    export = metering._current
+    assert export is not None
+    record = export.record
+
+    def fail_on_broken(state: State) -> None:
+        if state.name == "broken":
+            raise RuntimeError("ours")
+        record(state)
+
+    monkeypatch.setattr(export, "record", fail_on_broken)
+    for name in ("broken", "sound"):
+        registry.create_tracker(name=name).complete()
+    registry.settle()
+    assert [point.attributes[NAME] for point in points(reader, "midspan.operation.duration")] == ["sound"]
+    assert failures.counts() == {"metrics": 1}
 
 
 # --- how it is read ------------------------------------------------------------------------------
