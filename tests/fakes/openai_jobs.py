@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import openai
@@ -115,10 +119,82 @@ def background(status: str, **more: Any) -> Json:
     }
 
 
+WORDS = ("It", " works", ".")
+SPENT = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
+
+
+def events(status: str = "completed", **more: Any) -> list[Json]:
+    """The stream of a background response, which ends with this status: 5 events, a delta for each word, 4 more."""
+    where = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    item: Json = {"type": "message", "id": "msg_1", "role": "assistant"}
+    part: Json = {"type": "output_text", "text": "".join(WORDS), "annotations": []}
+    done: Json = {**item, "status": "completed", "content": [part]}
+    last = background(status, **{"usage": SPENT, "output": [done], **more})
+    told: list[Json] = [
+        *({"type": f"response.{name}", "response": background("queued")} for name in ("created", "queued")),
+        {"type": "response.in_progress", "response": background("in_progress")},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "status": "", "content": []}},
+        {"type": "response.content_part.added", **where, "part": {**part, "text": ""}},
+        *({"type": "response.output_text.delta", **where, "delta": word, "logprobs": []} for word in WORDS),
+        {"type": "response.output_text.done", **where, "text": part["text"], "logprobs": []},
+        {"type": "response.content_part.done", **where, "part": part},
+        {"type": "response.output_item.done", "output_index": 0, "item": done},
+        {"type": f"response.{status}", "response": last},
+    ]
+    return [{**event, "sequence_number": number} for number, event in enumerate(told)]
+
+
+FIRST_WORD = 5
+"""The number of the first delta."""
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """An answer that streams these events, from the one after that which was asked for, and `until` one.
+
+    Then the body ends; or it is `lost` with the connection, or `hangs`.
+    """
+
+    events: list[Json]
+    until: int | None = None
+    lost: bool = False
+    hangs: bool = False
+
+    def response(self, request: Any) -> Any:
+        """For the SDK's own transport."""
+        first = int(request.url.params.get("starting_after", -1)) + 1
+        parts = [raw(event) for event in self.events[first : self.until]]
+        lost = http.ReadError("lost") if self.lost else None
+        return http.Response(
+            200, headers={"content-type": "text/event-stream"}, stream=_Body(parts, lost, self.hangs), request=request
+        )
+
+
+def raw(event: Json) -> bytes:
+    """An event as it is sent."""
+    return f"event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'))}\n\n".encode()
+
+
+class _Body(http.SyncByteStream, http.AsyncByteStream):
+    def __init__(self, parts: list[bytes], lost: Exception | None, hangs: bool) -> None:
+        self._parts, self._lost, self._hangs = parts, lost, hangs
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._parts
+        if self._lost is not None:
+            raise self._lost
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self:
+            yield part
+        if self._hangs:
+            await asyncio.Event().wait()
+
+
 class FakeJobs:
     """What the service answers: for `POST /batches`, say, one answer after the other, and the last one again.
 
-    An answer is a JSON object, or a status with headers; whatever has none is not known.
+    An answer is a JSON object, a stream, or a status with headers; whatever has none is not known.
     """
 
     def __init__(self) -> None:
@@ -142,6 +218,8 @@ class FakeJobs:
             return http.Response(answer[0], headers=answer[1], json={"error": {"message": "no", "type": "refused"}})
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, Streamed):
+            return answer.response(request)
         return http.Response(200, json=answer)
 
     def client(self, **more: Any) -> openai.OpenAI:

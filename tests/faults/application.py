@@ -24,6 +24,8 @@ from tests.fakes.openai_server import answer_of, events_of
 from tests.fakes.serving import asked_of
 from tests.faults.calls import told
 
+_REMOTE = trace.NonRecordingSpan(trace.SpanContext(0xA, 0xB, is_remote=True))
+
 
 class _Body(http.SyncByteStream, http.AsyncByteStream):
     def __init__(self, parts: list[str]) -> None:
@@ -79,6 +81,11 @@ class Application:
     def _answers(self) -> Iterator[Callable[[], object]]:
         for case in ANSWERS:
             yield lambda case=case: case.call(self._sync, "ok")
+        yield self._within_a_span
+
+    def _within_a_span(self) -> object:
+        with trace.use_span(_REMOTE):
+            return self._sync.chat.completions.create(model="ok", messages=MESSAGES)
 
     def _streams(self) -> Iterator[Callable[[], object]]:
         def read(case: Any) -> object:

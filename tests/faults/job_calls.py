@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -129,11 +130,45 @@ class JobCalls:
             begun = client.responses.create(model="m", input="x", background=True)
             return begun.status, client.responses.retrieve("resp_1").status
 
+        def dropped() -> object:
+            tell("POST", "/responses", openai_jobs.Streamed(openai_jobs.events()))
+            return next(client.responses.create(model="m", input="x", background=True, stream=True)).type
+
+        def streamed() -> object:
+            tell("POST", "/responses", openai_jobs.Streamed(openai_jobs.events()))
+            tell("GET", "/responses/resp_1", openai_jobs.Streamed(openai_jobs.events()))
+            with client.responses.create(model="m", input="x", background=True, stream=True) as stream:
+                begun = next(stream).type
+            with client.responses.retrieve("resp_1", stream=True, starting_after=2) as stream:
+                left = next(stream).type
+            raw = client.responses.with_raw_response.retrieve("resp_1", stream=True)
+            return begun, left, [each.type for each in raw.parse()]
+
+        def lost() -> object:
+            half = openai_jobs.Streamed(openai_jobs.events(), until=openai_jobs.FIRST_WORD, lost=True)
+            tell("POST", "/responses", half)
+            tell("GET", "/responses/resp_1", half)
+            asked: Any = {"model": "m", "input": "x", "background": True}
+            calls = (
+                lambda: client.responses.create(**asked, stream=True),
+                lambda: client.responses.retrieve("resp_1", stream=True),
+            )
+            return [told(lambda call=call: [*call()])() for call in calls]
+
+        async def streamed_async() -> object:
+            tell("POST", "/responses", openai_jobs.Streamed(openai_jobs.events(), until=openai_jobs.FIRST_WORD))
+            tell("GET", "/responses/resp_1", openai_jobs.Streamed(openai_jobs.events()))
+            asked: Any = {"model": "m", "input": "x", "background": True}
+            begun = [each.type async for each in await twin.responses.create(**asked, stream=True)]
+            return begun, [each.type async for each in await twin.responses.retrieve("resp_1", stream=True)]
+
         async def listed() -> object:
             tell("GET", "/batches", openai_jobs.page(openai_jobs.batch(done=1, total=2)))
             return [each.id async for each in twin.batches.list()], (await twin.batches.retrieve("batch_1")).id
 
-        yield from (batch, unknown, late, others, upload, background, lambda: asyncio.run(_awaited(listed)))
+        # Dropped first: while nobody knows the job.
+        yield from (_freed(dropped), batch, unknown, late, others, upload, background, _freed(streamed), _freed(lost))
+        yield from (lambda: asyncio.run(_awaited(streamed_async)), lambda: asyncio.run(_awaited(listed)))
 
     def _of_ollama(self) -> Iterator[Callable[[], object]]:
         if "ollama" not in SDKS:
@@ -176,6 +211,17 @@ class JobCalls:
         answers = [("get_model_invocation_job", other_jobs.invocation_job("InProgress", totalRecordCount=2))]
         self._bedrock = self._bedrock or other_jobs.bedrock_client(*answers * 1_000)
         return self._bedrock.get_model_invocation_job(jobIdentifier=other_jobs.ARN)["status"]
+
+
+def _freed(act: Callable[[], object]) -> Callable[[], object]:
+    """Its streams are dropped here, and not in an action to come."""
+
+    def free() -> object:
+        done = act()
+        gc.collect()
+        return done
+
+    return free
 
 
 async def _awaited(make: Callable[[], Any]) -> object:

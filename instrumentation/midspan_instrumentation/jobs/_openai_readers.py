@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from midspan_instrumentation.jobs._stainless import answer_in
-from midspan_instrumentation.jobs._table import ErrorInfo, JobReading, Status, asked_for, unix
+from midspan_instrumentation.jobs._table import CREATED, ErrorInfo, JobReading, Status, asked_for, unix
 from midspan_instrumentation.provider import replace
 from midspan_instrumentation.providers._fields import field, items, text, whole
 
@@ -123,17 +123,52 @@ def read_video(video: Video) -> Iterator[JobReading]:
 def read_background(response: Response) -> Iterator[JobReading]:
     """A response that is made in the background; others are over with their call."""
     if field(response, "background") is True:
-        yield JobReading(
-            id=response.id,
-            state=text(response.status),
-            kind="llm_request",
-            name="chat",
-            model=text(field(response, "model")),
-            created_at=unix(response.created_at),
-            ended_at=unix(field(response, "completed_at")),
-            error=read_error(field(response, "error")),
-            usage=_read_usage(field(response, "usage")),
-        )
+        yield read_response(response)
+
+
+def read_response(response: Response) -> JobReading:
+    """A response that is known to be made in the background."""
+    return replace(
+        WORKING,
+        id=response.id,
+        state=text(response.status),
+        model=text(field(response, "model")),
+        created_at=unix(response.created_at),
+        ended_at=unix(field(response, "completed_at")),
+        error=read_error(field(response, "error")),
+        usage=_read_usage(field(response, "usage")),
+    )
+
+
+WORKING = JobReading(id="", state="in_progress", kind="llm_request", name="chat")
+"""A response that is being made."""
+
+
+def read_streamed(*asked: object, response_id: object = None, **more: object) -> tuple[str, int] | None:
+    """`responses.retrieve`: which response it streams, and after which event."""
+    named, after = text(asked[0] if asked else response_id), whole(more.get("starting_after"))
+    if named is None or more.get("stream") is not True:
+        return None
+    return named, -1 if after is None else after
+
+
+_NO_FIELDS: Mapping[str, Any] = {}
+
+
+def read_event(event: object) -> tuple[Any, object | None]:
+    """The number of an event of a response's stream, of which the first has 0; and the response, where it carries that.
+
+    It runs for every event.
+    """
+    fields = getattr(event, "__dict__", _NO_FIELDS)
+    return fields.get("sequence_number"), fields.get("response")
+
+
+def is_begun(
+    _responses: object, *_: object, background: object = None, stream: object = None, **_more: object
+) -> str | None:
+    """`responses.create`: is it a response in the background, with its stream."""
+    return CREATED if background is True and stream is True else None
 
 
 def _read_usage(usage: object) -> tuple[int | None, ...] | None:

@@ -11,6 +11,8 @@ from midspan.tracking import instrumenting
 from midspan_instrumentation._call import wrap_call
 from midspan_instrumentation._guard import guarded
 from midspan_instrumentation._patch import Patch, Wrapper
+from midspan_instrumentation.jobs._begun import wrap_begun
+from midspan_instrumentation.jobs._following import FollowedStream, follow
 from midspan_instrumentation.jobs._refusing import is_unknown
 from midspan_instrumentation.jobs._table import JobTable, JobTarget
 from midspan_instrumentation.provider import Provider
@@ -23,9 +25,13 @@ def job_patches(table: JobTable, provider: Provider) -> Iterator[Patch]:
     for call in table.calls:
         yield Patch(call.module, call.qualname, wrap_call(provider, call), call.older_modules, call.optional)
     for target in table.targets:
-        yield Patch(
-            target.module, target.qualname, _wrapper(table, target, provider), target.older_modules, target.optional
-        )
+        yield _patch(target, _wrapper(table, target, provider))
+    for target in table.begun:
+        yield _patch(target, wrap_begun(table, target))
+
+
+def _patch(target: JobTarget, wrapper: Wrapper) -> Patch:
+    return Patch(target.module, target.qualname, wrapper, target.older_modules, target.optional)
 
 
 def _wrapper(table: JobTable, target: JobTarget, provider: Provider) -> Wrapper:
@@ -87,9 +93,13 @@ class Look(Struct, frozen=True):
         if instrumenting.suppressed(client):
             return
         args, kwargs = given
+        asker = client if table.keeps_client else None
+        streamed = target.read_stream(*args, **kwargs)
+        if streamed is not None and table.stream is not None:
+            follow(FollowedStream(table, table.stream, asker, *streamed), result, target.is_async)
+            return
         call = target.read_call(*args, **kwargs)
         seen = target.read(instance if target.of_instance else result)
-        asker = client if table.keeps_client else None
         for reading in (*seen, *(() if call is None else (call,))):
             instrumenting.saw_job(table.provider, reading, table.states, how, asker)
 

@@ -23,6 +23,7 @@ __all__ = [
     "Ask",
     "ErrorInfo",
     "JobReading",
+    "JobStream",
     "JobTable",
     "JobTarget",
     "Poll",
@@ -52,7 +53,9 @@ class JobTarget(Struct, frozen=True, eq=False):
     which job was asked for (of which the provider may say that it does not know it), or what it has added to it.
     `how` says whether such a call makes a job, asks for one, or lists some. `of_instance` is for a method that is
     called on the answer: `read` gets that. `read_how`, given the object and the arguments, says `how` for a method
-    that calls of every kind go through, and None for those that pass by.
+    that calls of every kind go through, and None for those that pass by. `read_stream`, given the arguments, says of a
+    call that is answered with the stream of a job which job that is, and the number of the event after which it begins
+    (-1: it begins with the first).
     """
 
     module: str
@@ -63,6 +66,7 @@ class JobTarget(Struct, frozen=True, eq=False):
     is_async: bool = False
     of_instance: bool = False
     read_how: Callable[..., str | None] | None = None
+    read_stream: Callable[..., tuple[str, int] | None] = _nothing
     older_modules: tuple[str, ...] = ()
     optional: bool = False
 
@@ -84,6 +88,22 @@ class Poll(Struct, frozen=True, eq=False):
     operation_type: str = ""
 
 
+class JobStream(Struct, frozen=True, eq=False):
+    """How the streams of a provider's jobs are read, by which applications follow what is made without them.
+
+    `target` reads the events that bring the answer. `read_event` gives an event's number, the same in every stream of
+    the job (None where it has none), and of one that tells of the job itself what `read_job` makes a reading of.
+    `working` is a job whose answer is being made, without its id; `completed` is the state that the target's end mark
+    stands for.
+    """
+
+    target: Target
+    read_event: Callable[[Any], tuple[Any, object | None]]
+    read_job: Callable[[Any], JobReading]
+    working: JobReading
+    completed: str
+
+
 class JobTable(Struct, frozen=True, eq=False):
     """One provider's jobs.
 
@@ -91,7 +111,8 @@ class JobTable(Struct, frozen=True, eq=False):
     that stands for jobs. `client` is the `module:name` that makes a client with its settings from the environment,
     called with `client_arguments`. `keeps_client` tells that the objects called lead to the client that can be asked.
     `read_address` tells how to ask for an object's job, where that takes more than its id. `calls` are targets whose
-    calls last as long as their job.
+    calls last as long as their job. `begun` are callables that are operations already: those of their calls that pass
+    `read_how` are answered with the `stream` of a job that goes on when the stream is left.
     """
 
     provider: str
@@ -104,6 +125,8 @@ class JobTable(Struct, frozen=True, eq=False):
     keeps_client: bool = True
     read_address: Callable[[object], str | None] = _nothing
     calls: tuple[Target, ...] = ()
+    begun: tuple[JobTarget, ...] = ()
+    stream: JobStream | None = None
 
 
 def methods(

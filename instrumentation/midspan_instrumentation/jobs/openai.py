@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from midspan_instrumentation.jobs._openai_readers import STATES, read, read_added, read_page
+from midspan_instrumentation.jobs._openai_readers import (
+    STATES,
+    WORKING,
+    is_begun,
+    read,
+    read_added,
+    read_event,
+    read_page,
+    read_response,
+    read_streamed,
+)
 from midspan_instrumentation.jobs._stainless import pages
-from midspan_instrumentation.jobs._table import JobTable, JobTarget, Poll, methods, named
+from midspan_instrumentation.jobs._table import JobStream, JobTable, JobTarget, Poll, methods, named
 from midspan_instrumentation.providers._fields import field, text
+from midspan_instrumentation.providers._openai_targets import responses
 
 _RESOURCES = "openai.resources"
+_RESPONSES = f"{_RESOURCES}.responses.responses"
 _TARGETS = (
     *methods(
         f"{_RESOURCES}.batches", "Batches", read, named("batch_id", "batch"), made="create", asked="retrieve cancel"
@@ -53,15 +65,12 @@ _TARGETS = (
         optional=True,
     ),
     # Most responses are no jobs.
-    *methods(
-        f"{_RESOURCES}.responses.responses",
-        "Responses",
-        read,
-        named("response_id"),
-        asked="retrieve cancel",
-        optional=True,
-    ),
+    *methods(_RESPONSES, "Responses", read, named("response_id"), asked="cancel", optional=True),
 )
+_RETRIEVE = JobTarget(
+    _RESPONSES, "Responses.retrieve", read, named("response_id"), read_stream=read_streamed, optional=True
+)
+_CREATE = JobTarget(_RESPONSES, "Responses.create", read, read_how=is_begun, optional=True)
 _PART = JobTarget(f"{_RESOURCES}.uploads.parts", "Parts.create", lambda _part: (), read_added, optional=True)
 
 
@@ -77,11 +86,23 @@ def _address(job: object) -> str | None:
     return None if store is None else f"{store}/{field(job, 'id')}"
 
 
+STREAM = JobStream(
+    target=responses(_RESPONSES, "Responses.retrieve"),
+    read_event=read_event,
+    read_job=read_response,
+    working=WORKING,
+    completed="completed",
+)
 TABLE = JobTable(
     provider="openai",
     states=STATES,
     read=read,
-    targets=(*_TARGETS, _PART, _PART.as_async(), *pages("openai", read_page)),
+    targets=(
+        *(*_TARGETS, _RETRIEVE, _RETRIEVE.as_async()),
+        *(_PART, _PART.as_async(), *pages("openai", read_page)),
+    ),
+    begun=(_CREATE, _CREATE.as_async()),
+    stream=STREAM,
     polls=(
         Poll("batch", "batch", (lambda client, job_id: client.batches.retrieve(job_id),)),
         Poll(
