@@ -45,7 +45,7 @@ def calls() -> dict[str, float]:
 def metered() -> dict[str, float]:
     """µs a call, with spans and every metric."""
     midspan.instrument(tracer_provider=traced_provider(), meter_provider=metered_provider())
-    return in_turns(_ask(), CALLS, 1, {"by_hand": ByHand().attached, "midspan": under_midspan})
+    return in_turns(_ask(), CALLS, 1, {"by_hand": ByHand(tokens=True).attached, "midspan": under_midspan})
 
 
 def stream() -> dict[str, float]:
@@ -100,12 +100,16 @@ def under_midspan() -> Generator[None]:
 
 
 class ByHand:
-    """The floor: what the conventions ask of any instrumentation, and nothing else, written for this call alone."""
+    """The floor: what the conventions ask of any instrumentation, and nothing else, written for this call alone.
 
-    def __init__(self) -> None:
+    `tokens`: both token counts in a histogram too, as the conventions recommend.
+    """
+
+    def __init__(self, tokens: bool = False) -> None:
         self._tracer = traced_provider().get_tracer("by_hand")
         meter = metered_provider().get_meter("by_hand")
         self._histogram = meter.create_histogram("gen_ai.client.operation.duration", "s")
+        self._tokens = meter.create_histogram("gen_ai.client.token.usage", "{token}") if tokens else None
 
     @contextmanager
     def attached(self) -> Generator[None]:
@@ -122,7 +126,7 @@ class ByHand:
     def _around(self, create: Callable[..., Any]) -> Any:
         from opentelemetry import context, trace
 
-        tracer, histogram = self._tracer, self._histogram
+        tracer, histogram, tokens = self._tracer, self._histogram, self._tokens
 
         def by_hand(completions: Any, **asked: Any) -> Any:
             url = completions._client.base_url
@@ -151,6 +155,10 @@ class ByHand:
                 }
             )
             span.end()
+            if tokens is not None:
+                told = {**attributes, "gen_ai.response.model": answer.model}
+                tokens.record(answer.usage.prompt_tokens, {**told, "gen_ai.token.type": "input"})
+                tokens.record(answer.usage.completion_tokens, {**told, "gen_ai.token.type": "output"})
             return answer
 
         return by_hand

@@ -40,7 +40,15 @@ BUDGETS = (
     Budget("call-by-hand", "of that, a span and a histogram by hand", "calls.by_hand", "calls.bare", math.inf, "µs"),
     # ADR 13: in a call of the SDK, OpenTelemetry's part alone is above what the design gives to all.
     Budget("call-own", "of that, midspan's own", "calls.midspan", "calls.by_hand", 80.0, "µs"),
-    Budget("call-metered", "midspan's own with every metric", "metered.midspan", "metered.by_hand", 110.0, "µs"),
+    # The design's 110 µs, less the 8 µs that each of the two token records takes on its machine.
+    Budget(
+        "call-metered",
+        "midspan's own with every metric, beyond a span and three records by hand",
+        "metered.midspan",
+        "metered.by_hand",
+        94.0,
+        "µs",
+    ),
     Budget("update", "tracker.update, nobody watching", "updates.plain", None, 1.0, "µs"),
     Budget("update-traced", "tracker.update with span events and a reader", "updates.traced", None, 20.0, "µs"),
     Budget("monitor-stage", "one stage of a monitored session, a reader attached", "updates.stages", None, 100.0, "µs"),
