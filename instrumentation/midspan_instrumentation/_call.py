@@ -71,9 +71,10 @@ class Call:
         return True
 
     def _answered(self, result: object) -> None:
-        found = read_answer(self.tracker, self.target, result)
-        if not self.tracker.is_ended and not (found and found.goes_on_as and self._goes_on(*found.goes_on_as)):
-            self.tracker.complete()
+        tracker = self.tracker
+        found = read_answer(tracker, self.target, result)
+        if not (found and found.goes_on_as and self._goes_on(*found.goes_on_as)) and not tracker.is_ended:
+            tracker.complete()
 
     def _goes_on(self, provider: str, job_id: str) -> bool:
         """What was asked for is made after the call: its operation goes on as that job."""

@@ -53,20 +53,21 @@ class Endings(Telling):
         if change == transitions.NONE:
             return False
         self._tell(self._audience.end, state)
-        self._forget_running(state)
+        with self._lock:
+            self._running.pop(state.operation_id, None)
+            self._ended[state.operation_id] = state
+            if state.span_id is not None:
+                self._by_span.pop(state.span_id, None)
+        if state.parent_id is not None:
+            self._end_child(state, state.parent_id)
         if self._subscriptions:
             self._offer(state)
         if len(self._ended) >= MAX_UNSETTLED:
             self.settle(SETTLED_AT_ONCE)
         return True
 
-    def _forget_running(self, state: State) -> None:
-        with self._lock:
-            self._running.pop(state.operation_id, None)
-            self._ended[state.operation_id] = state
-            if state.span_id is not None:
-                self._by_span.pop(state.span_id, None)
-        parent = self._running.get(state.parent_id) if state.parent_id else None
+    def _end_child(self, state: State, parent_id: str) -> None:
+        parent = self._running.get(parent_id)
         if parent is not None:
             with parent.lock:
                 if parent.children and parent.children.pop(state.operation_id, None):

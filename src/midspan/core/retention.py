@@ -41,14 +41,12 @@ class Retention:
         """Keep an ended operation, of which these are the fields, making room for it."""
         packed, operation_id = pack(facts), facts["operation_id"]
         with self._lock:
-            self._remove(operation_id)
+            if operation_id in self._kept:
+                self._remove(operation_id)
             self._kept[operation_id] = (now, facts["created_at"], packed)
             self.size += len(packed)
-            self._make_room()
-
-    def _make_room(self) -> None:
-        while self._kept and (len(self._kept) > self.limits.operations or self.size > self.limits.bytes):
-            self._evict_oldest()
+            while self._kept and (len(self._kept) > self.limits.operations or self.size > self.limits.bytes):
+                self._evict_oldest()
 
     def _evict_oldest(self) -> None:
         _, (self.evicted_until, _, packed) = self._kept.popitem(last=False)

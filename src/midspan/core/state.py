@@ -197,7 +197,7 @@ class State:
         self.series: Series | None = None
         self.attributes: Mapping[str, Any] | None = None
         self.learned: Mapping[str, Any] | None = None
-        self.span: object | None = None
+        self.span: Any = None
         self.span_deferred = False
         self.trace_id: str | None = None
         self.span_id: str | None = None

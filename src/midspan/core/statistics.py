@@ -245,7 +245,7 @@ class Statistics:
             state.series = None  # counted: `running` leaves it out
 
     def _count_error(self, series: Series, state: State) -> None:
-        label = self._error_label(series, state.error.type if state.error is not None else None)
+        label = "" if state.error is None else self._error_label(series, state.error.type)
         series.attempts[label] += 1
         if state.status is Status.FAILED:
             series.failures[label or "unknown"] += 1

@@ -16,7 +16,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags
 from midspan.core import names
 from midspan.telemetry.event_queue import OutgoingEvent
 from midspan.telemetry.scope import package_version
-from midspan.telemetry.span_record import nanoseconds
+from midspan.telemetry.span_record import NANO
 
 if TYPE_CHECKING:
     from opentelemetry import _logs
@@ -55,7 +55,7 @@ def _emit(logger: _logs.Logger, event: OutgoingEvent) -> None:
     if _enabled(logger, context, event.is_warning, event.name):
         severity = _severity(event.is_warning)
         logger.emit(
-            timestamp=nanoseconds(event.at),
+            timestamp=int(event.at * NANO),
             context=context,
             severity_number=severity,
             severity_text=severity.name,

@@ -14,7 +14,6 @@ from midspan.core import names
 from midspan.core.state import State
 from midspan.core.statistics import MAX_ERROR_TYPES, MAX_SERIES, Series
 from midspan.core.text import MAX_NAME, clean
-from midspan.telemetry.span_record import SpanRecord
 
 Attributes = dict[str, AttributeValue]
 Make = Callable[[str, str, str, tuple[float, ...]], Histogram]
@@ -80,7 +79,7 @@ class GenAiHistograms:
 
     def record(self, state: State, series: Series, context: Context) -> None:
         """Record an ended call whose span is our own; anything else has no place in these metrics."""
-        if not (state.span_deferred and isinstance(state.span, SpanRecord) and state.span.own):
+        if not (state.span_deferred and state.span is not None and state.span.own):
             return
         key = _key(state, series)
         attributes = self._attributes(key, series)
@@ -89,12 +88,9 @@ class GenAiHistograms:
         if state.time_to_first_chunk is not None:
             self._first_chunk.record(max(0.0, state.time_to_first_chunk), timed, context)
         if state.tokens_reported:
-            self._record_tokens("input", state.input_tokens, attributes, context)
-            self._record_tokens("output", state.output_tokens, attributes, context)
-
-    def _record_tokens(self, kind: str, count: int | None, attributes: Attributes, context: Context) -> None:
-        if count is not None and count >= 0:
-            self._tokens.record(count, {**attributes, names.GEN_AI_TOKEN_TYPE: kind}, context)
+            for kind, count in (("input", state.input_tokens), ("output", state.output_tokens)):
+                if count is not None and count >= 0:
+                    self._tokens.record(count, {**attributes, names.GEN_AI_TOKEN_TYPE: kind}, context)
 
     def _attributes(self, key: tuple[object, ...], series: Series) -> Attributes:
         """Operation, provider and model are bounded with our own metrics; the rest is told in the first 300 sets."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _thread import RLock  # what `threading.RLock()` calls, in Python
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct, field
 from opentelemetry.context import Context
@@ -11,10 +12,8 @@ from opentelemetry.trace import Span
 
 from midspan.telemetry.rationing import ProgressEvent, Ration
 
-
-def nanoseconds(at: float) -> int:
-    """Unix seconds as the nanoseconds that OpenTelemetry wants."""
-    return int(at * 1e9)
+NANO: Final = 1e9
+"""OpenTelemetry wants times in whole nanoseconds."""
 
 
 class SpanRecord(Struct):
@@ -62,4 +61,4 @@ class SpanRecord(Struct):
         elif span is not None and span.is_recording():
             held_back, self.held_back = self.held_back or (), None
             for event in (*held_back, *events):
-                span.add_event(event.name, event.attributes, nanoseconds(event.at))
+                span.add_event(event.name, event.attributes, int(event.at * NANO))

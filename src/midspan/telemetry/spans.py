@@ -22,7 +22,7 @@ from midspan.telemetry import span_attributes
 from midspan.telemetry.event_queue import EventQueue
 from midspan.telemetry.rationing import Ration, is_told
 from midspan.telemetry.scope import package_version
-from midspan.telemetry.span_record import SpanRecord, nanoseconds
+from midspan.telemetry.span_record import NANO, SpanRecord
 
 _NOTHING: Final = nullcontext[None]()
 
@@ -52,21 +52,21 @@ class SpanRecorder:
 
     def on_start(self, state: State) -> None:
         """Start the span of an operation that is not an instrumented call."""
-        record = _record_of(state)
+        record = state.span = SpanRecord(otel_context.get_current())
         # An operation read from another tool's span has that one; a call that joins it decides again.
         if not state.span_deferred and state.span_id is None and record.claim():
             self._decide(state, record, record.context)
 
     def on_update(self, state: State) -> None:
         """Tell how far the operation is, if it is this change's turn."""
-        record = state.span
-        if is_told(state, state.updated_at) and isinstance(record, SpanRecord):
+        record: SpanRecord | None = state.span
+        if record is not None and is_told(state, state.updated_at):
             with record.lock:
                 self._tell(state, record, self._registry.clock())
 
     def on_end(self, state: State) -> None:
         """Write how it ended, and end the span if it is our own."""
-        record = _record_of(state)
+        record: SpanRecord = state.span or _record_of(state)
         if record.close():
             self._finish(state, record)
         elif record.claim():
@@ -77,7 +77,7 @@ class SpanRecorder:
         try:
             if state.ended_at is not None:
                 return _NOTHING
-            record = _record_of(state)
+            record: SpanRecord = state.span or _record_of(state)
             if record.claim():
                 self._decide(state, record, otel_context.get_current())
             span = record.span
@@ -107,7 +107,7 @@ class SpanRecorder:
             context=context if state.parent_id is None else self._parent(state.parent_id, context),
             kind=SpanKind.CLIENT if state.span_deferred else SpanKind.INTERNAL,
             attributes=span_attributes.at_creation(state),
-            start_time=nanoseconds(state.created_at),
+            start_time=int(state.created_at * NANO),
         )
 
     def _is_of_call(self, span: Span, state: State) -> bool:
@@ -160,7 +160,10 @@ class SpanRecorder:
         if is_told(state, at):
             self._tell_end(state, record, span, at)
         if span is not None and is_recording and record.own:
-            _end(span, state, at)
+            if state.status is core.Status.FAILED:
+                error = state.error
+                span.set_status(Status(StatusCode.ERROR, None if error is None else error.message))
+            span.end(int(at * NANO))
 
     def _tell(self, state: State, record: SpanRecord, now: float) -> None:
         span = record.span
@@ -190,17 +193,9 @@ class SpanRecorder:
             queue.put(state, span, events if at - state.created_at >= TOLD_FROM else events[-1:])
 
 
-def _end(span: Span, state: State, at: float) -> None:
-    if state.status is core.Status.FAILED:
-        error = state.error
-        span.set_status(Status(StatusCode.ERROR, None if error is None else error.message))
-    span.end(nanoseconds(at))
-
-
 def _record_of(state: State) -> SpanRecord:
-    record = state.span
-    if not isinstance(record, SpanRecord):
-        record = state.span = SpanRecord(otel_context.get_current())
+    """That of an operation which began before its registry had spans."""
+    record = state.span = SpanRecord(otel_context.get_current())
     return record
 
 
