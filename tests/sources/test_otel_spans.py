@@ -6,6 +6,7 @@ import contextvars
 import gc
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from opentelemetry import trace
@@ -72,6 +73,17 @@ def test_a_foreign_span_is_a_running_operation_since_its_own_start(
     assert seen.trace_id == trace.format_trace_id(span.get_span_context().trace_id)
     assert seen.started_at == seen.created_at == span.start_time / 1e9  # type: ignore[attr-defined]
     assert registry.by_span(hex_id(span)) is not None
+
+
+def test_a_span_without_a_scope_is_another_tools(
+    registry: ProgressRegistry, mirror: SpanMirror, start: StartSpan
+) -> None:
+    mirror.enabled = False
+    span: Any = start("chat m", CHAT)
+    mirror.enabled = True
+    span._instrumentation_scope = None
+    mirror.on_start(span)
+    assert only(registry).name == "chat"
 
 
 def test_it_ends_with_the_span_at_the_spans_own_time_and_with_its_usage(

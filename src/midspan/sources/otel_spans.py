@@ -43,7 +43,8 @@ class SpanMirror(SpanProcessor):
     def __init__(self, registry: ProgressRegistry) -> None:
         self.enabled = True
         self._registry = registry
-        self._own: InstrumentationScope | None = None
+        # Replaced by the one that our spans bear; never None, which a span may have instead of a scope.
+        self._own = InstrumentationScope(names.SCOPE)
         self.forked()
 
     def forked(self) -> None:
