@@ -112,7 +112,7 @@ def test_content_that_was_asked_for_has_the_attributes_of_the_page(
     said = [{"type": "text", "content": "x"}]
     state.content = Content(Capture(span=True), Prompt([{"role": "user", "parts": said}], said, [{"name": "look"}]))
     state.content.add(Piece("y"))
-    assert set(span_attributes.final_own(state)) >= set(maker.CONTENT)
+    assert set(span_attributes.final(state, own=True)) >= set(maker.CONTENT)
     assert set(messages.on_span(state, state.content)) == set(maker.CONTENT)
 
 

@@ -73,8 +73,8 @@ class Call:
     def _answered(self, result: object) -> None:
         tracker = self.tracker
         found = read_answer(tracker, self.target, result)
-        if not (found and found.goes_on_as and self._goes_on(*found.goes_on_as)) and not tracker.is_ended:
-            tracker.complete()
+        if not (found and found.goes_on_as and self._goes_on(*found.goes_on_as)):
+            tracker.registry.answered(tracker.state)
 
     def _goes_on(self, provider: str, job_id: str) -> bool:
         """What was asked for is made after the call: its operation goes on as that job."""
@@ -217,7 +217,10 @@ def _begin(
 ) -> Call | None:
     """The call's operation; None if it is not to be seen."""
     try:
-        if _is_inside(target) or instrumenting.suppressed(provider.read_client(instance)):
+        outer = current_call.get()
+        if outer is not None and _is_inside(outer, target):
+            return None
+        if instrumenting.suppressed(provider.read_client(instance)):
             return None
         request = target.read_request(*args, **kwargs)
         server = request.server or provider.read_server(instance)
@@ -230,8 +233,8 @@ def _begin(
             timeout=server.timeout if request.timeout is None else request.timeout,
             attributes=request.attributes,
         )
-        capture = instrumenting.capture(tracker)
-        if capture is not None:
+        capture = tracker.registry.capture
+        if capture is not instrumenting.NO_CAPTURE:
             _content.begin(tracker, target, capture, args, kwargs)
         call = kind(tracker, target, request.choices, server.address)
         if request.parts:
@@ -246,11 +249,10 @@ def _begin(
         return None
 
 
-def _is_inside(target: Target) -> bool:
+def _is_inside(outer: Call, target: Target) -> bool:
     """True where the SDK's own method calls this one to send its request, as `parse` called `create` in openai 1.40,
     where it calls itself to send another one, and where an SDK that is built on others calls theirs."""
-    outer = current_call.get()
-    if outer is None or outer.tracker.is_ended:
+    if outer.tracker.is_ended:
         return False
     is_first = not outer.attempts and outer.target.operation == target.operation
     return is_first or outer.target is target or outer.covers_others

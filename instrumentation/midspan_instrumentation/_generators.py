@@ -135,10 +135,11 @@ def _is_loop_ending() -> bool:
         return False
 
 
-def reset(token: Token[Any]) -> None:
-    """The call that was current before is so again."""
+def reset(*tokens: Token[Any]) -> None:
+    """What was current before is so again. `tokens` of one context, the latest first."""
     try:
-        token.var.reset(token)
+        for token in tokens:
+            token.var.reset(token)
     except ValueError:
         # A coroutine or generator that is closed from another context than its own: that one is gone anyway.
         return

@@ -29,11 +29,13 @@ def record(tracker: instrumenting.CallTracker, reading: Reading) -> None:
     if reading.model is not None:
         attributes["gen_ai.response.model"] = reading.model
     if reading.finish_reasons:
-        attributes["gen_ai.response.finish_reasons"] = reading.finish_reasons
+        # A list: each tuple costs the SDK two lookups that it keeps for a list's type.
+        attributes["gen_ai.response.finish_reasons"] = list(reading.finish_reasons)
     if attributes:
         tracker.set_attributes(attributes)
-    if reading.usage is not None:
-        tracker.record_usage(*reading.usage)
+    usage = reading.usage
+    if usage is not None:
+        tracker.record_usage(usage.input, usage.output, usage.reasoning, usage.cached)
     failure = reading.failure
     if failure is not None:
         tracker.fail_as(failure.type, failure.message)

@@ -35,7 +35,8 @@ def call_sending(
         return None
     try:
         # Ended: a task that the call has begun, and that has outlived it.
-        is_another = call.tracker.is_ended or (call.host is not None and host_of(instance, args, kwargs) != call.host)
+        is_over = call.tracker.state.ended_at is not None
+        is_another = is_over or (call.host is not None and host_of(instance, args, kwargs) != call.host)
     except Exception:
         instrumenting.report_failure("transport")
         return None
@@ -73,8 +74,7 @@ class Attempt:
                 self._scope.__exit__(None, None, None)
         except Exception:
             instrumenting.report_failure("transport")
-        reset(self._in_flight)
-        reset(self._current)
+        reset(self._in_flight, self._current)
 
     def refused(self, status: int, headers: Mapping[str, str]) -> None:
         """The server has answered with an error."""

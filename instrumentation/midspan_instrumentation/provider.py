@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-class Usage(NamedTuple):
+class Usage(Struct, frozen=True):
     """Tokens as the server reported them. `None` is "not told"; `output` includes `reasoning`."""
 
     input: int | None = None

@@ -57,8 +57,9 @@ def attributes(states: list[State]) -> dict[str, Any]:
 
 
 def said(state: State) -> dict[str, Any]:
-    """What its span says, from its start and at its end."""
-    return {**(state.attributes or {}), **(state.learned or {})}
+    """What its span says, from its start and at its end; each list as the tuple that an SDK's span makes of it."""
+    found = {**(state.attributes or {}), **(state.learned or {})}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
 class Told:

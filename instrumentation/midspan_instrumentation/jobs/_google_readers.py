@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import astuple
+
 from midspan_instrumentation.jobs._stainless import answer_in
 from midspan_instrumentation.jobs._table import ErrorInfo, JobReading, Status, unix
 from midspan_instrumentation.providers import _gemini_interactions
@@ -113,6 +115,7 @@ def read_interaction(result: object) -> Iterator[JobReading]:
     """An `Interaction`, also in a raw response. It does not say whether it was made in the background."""
     found = answer_in(result)
     job_id, state = text(field(found, "id")), text(field(found, "status"))
+    usage = _gemini_interactions.read_usage(field(found, "usage"))
     if job_id and state:
         yield JobReading(
             id=job_id,
@@ -122,7 +125,7 @@ def read_interaction(result: object) -> Iterator[JobReading]:
             model=text(field(found, "model")),
             created_at=_moment(field(found, "created")),
             ended_at=_moment(field(found, "updated")),
-            usage=_gemini_interactions.read_usage(field(found, "usage")),
+            usage=None if usage is None else astuple(usage),
         )
 
 

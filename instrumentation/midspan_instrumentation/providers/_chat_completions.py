@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from midspan_instrumentation.provider import Processed, Reading, Request, Usage
 from midspan_instrumentation.providers._fields import (
@@ -69,11 +69,15 @@ def read_request(
 def read_completion(result: object) -> Reading:
     """A `ChatCompletion`, a `Completion`, or the first chunk of their streams, which names id and model alike."""
     completion = parsed(result)
-    reasons: list[Any] = [getattr(choice, "finish_reason", None) for choice in choices_of(completion)]
+    reasons: list[str] = []
+    for choice in choices_of(completion):
+        reason = getattr(choice, "finish_reason", None)
+        if reason and isinstance(reason, str):
+            reasons.append(reason)
     return Reading(
         id=text(getattr(completion, "id", None)),
         model=text(getattr(completion, "model", None)),
-        finish_reasons=tuple([reason for reason in reasons if text(reason)]),
+        finish_reasons=tuple(reasons),
         usage=read_usage(getattr(completion, "usage", None), "prompt", "completion"),
     )
 

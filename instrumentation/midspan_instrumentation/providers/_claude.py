@@ -106,7 +106,7 @@ def read_event(event: RawMessageStreamEvent) -> int | Reading:
     if kind == "message_start":
         usage = read_message(event).usage
         # Its output is a placeholder.
-        return 0 if usage is None else Reading(usage=usage._replace(output=None))
+        return 0 if usage is None else Reading(usage=replace(usage, output=None))
     if kind == "message_delta":
         return _read_delta(event)
     return Reading(is_last=True) if kind == "message_stop" else 0

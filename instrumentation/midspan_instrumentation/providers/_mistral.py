@@ -78,7 +78,7 @@ def read_embeddings(result: object) -> Reading:
     """An `EmbeddingResponse`; the SDK puts zeros where the server has told nothing."""
     found = _embeddings.read_response(result)
     usage = found.usage
-    return replace(found, id=text(own(result, "id")), usage=usage and usage._replace(output=None))
+    return replace(found, id=text(own(result, "id")), usage=usage and replace(usage, output=None))
 
 
 def read_answer(result: object) -> Reading:

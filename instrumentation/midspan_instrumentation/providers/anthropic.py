@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from midspan_instrumentation.provider import ManagerClass, Provider, Server, StreamClass, Target, replace
+from functools import partial
+
+from midspan_instrumentation.provider import ManagerClass, Provider, StreamClass, Target, replace
 from midspan_instrumentation.providers import _claude, _claude_content
 from midspan_instrumentation.providers._stainless import read_client, retry_delays, server_behind
 
@@ -14,10 +16,6 @@ _CLOUDS = {
     "foundry": "azure.ai.inference",
 }
 """Package under `anthropic.lib` → provider, for the clients that send the same messages elsewhere."""
-
-
-def _read_server(instance: object) -> Server:
-    return server_behind(instance, _name_of_cloud)
 
 
 def _name_of_cloud(client: object) -> str | None:
@@ -82,5 +80,5 @@ PROVIDER = Provider(
     managers=_MANAGERS,
     retry_delays=retry_delays("anthropic"),
     read_client=read_client,
-    read_server=_read_server,
+    read_server=partial(server_behind, named=_name_of_cloud),
 )

@@ -67,7 +67,8 @@ def _read_response(answer: object) -> Reading:
     """A whole answer, or the last chunk of a stream; servers of before 2024 give no reason."""
     reasons = (text(field(answer, "done_reason")) or "stop",) if field(answer, "done") else ()
     usage = Usage(input=whole(field(answer, "prompt_eval_count")), output=whole(field(answer, "eval_count")))
-    return Reading(model=text(field(answer, "model")), finish_reasons=reasons, usage=usage if any(usage) else None)
+    told = usage if usage.input or usage.output else None
+    return Reading(model=text(field(answer, "model")), finish_reasons=reasons, usage=told)
 
 
 def _read_chat_chunk(chunk: ChatResponse) -> int | Reading:

@@ -3,14 +3,12 @@ protocol."""
 
 from __future__ import annotations
 
-from midspan_instrumentation.provider import Provider, Server, Target, no_pieces, no_tokens, replace
+from functools import partial
+
+from midspan_instrumentation.provider import Provider, Target, no_pieces, no_tokens, replace
 from midspan_instrumentation.providers import _audio, _images, _moderations
 from midspan_instrumentation.providers._openai_targets import chat, embeddings, responses, text_completion
 from midspan_instrumentation.providers._stainless import read_client, retry_delays, server_behind, stream_classes
-
-
-def _read_server(instance: object) -> Server:
-    return server_behind(instance, _name_of_azure)
 
 
 def _name_of_azure(client: object) -> str | None:
@@ -71,5 +69,5 @@ PROVIDER = Provider(
     streams=stream_classes("openai"),
     retry_delays=retry_delays("openai"),
     read_client=read_client,
-    read_server=_read_server,
+    read_server=partial(server_behind, named=_name_of_azure),
 )

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from midspan.core import failures, transitions
+from midspan.core import call_transitions, failures, transitions
 from midspan.core.operation import ErrorInfo, Owner, Status
 from midspan.core.retention import Limits, Retention
 from midspan.core.snapshot import facts
@@ -50,8 +50,18 @@ class Endings(Telling):
         now = self.clock() if at is None else at
         with state.lock:
             change = transitions.end(state, now, status, reason, message, error, result)
-        if change == transitions.NONE:
+        return change != transitions.NONE and self._has_ended(state)
+
+    def answered(self, state: State) -> bool:
+        """End a call as completed, because its whole answer is here; False when it had ended otherwise."""
+        if state.ended_at is not None:
             return False
+        now = self.clock()
+        with state.lock:
+            change = call_transitions.answered(state, now)
+        return change != transitions.NONE and self._has_ended(state)
+
+    def _has_ended(self, state: State) -> bool:
         self._tell(self._audience.end, state)
         with self._lock:
             self._running.pop(state.operation_id, None)

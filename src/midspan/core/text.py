@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import islice
 from math import isfinite
@@ -20,7 +20,7 @@ MAX_METADATA_KEYS = 32
 MAX_METADATA_VALUE = 256
 
 # What nearly every answer holds.
-_FINISHED = (("stop",), ("completed",), ("tool_calls",), ("length",))
+_FINISHED = (["stop"], ["completed"], ["tool_calls"], ["length"])
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}"
 
@@ -75,14 +75,15 @@ def clean_attributes(attributes: dict[str, object]) -> dict[str, object]:
         if type(value) is str:
             if len(value) > MAX_NAME or not is_plain(value):
                 attributes[name] = clean(value)
-        elif isinstance(value, tuple) and value not in _FINISHED:
-            attributes[name] = _clean_tuple(cast("tuple[object, ...]", value))
+        elif isinstance(value, (list, tuple)):
+            if value not in _FINISHED:
+                attributes[name] = _clean_each(cast("Sequence[object]", value))
         elif value is None or (isinstance(value, int) and not -MAX_COUNT <= value <= MAX_COUNT):
             del attributes[name]
     return attributes
 
 
-def _clean_tuple(values: tuple[object, ...]) -> tuple[str, ...]:
+def _clean_each(values: Sequence[object]) -> tuple[str, ...]:
     return tuple([clean(str(each), MAX_NAME) for each in values[:MAX_METADATA_KEYS]])
 
 

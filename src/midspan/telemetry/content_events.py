@@ -39,7 +39,7 @@ class ContentEvents:
 
 
 def _event(state: State, content: Content) -> OutgoingEvent:
-    known = span_attributes.at_creation(state) | span_attributes.final_own(state)
+    known = span_attributes.at_creation(state) | span_attributes.final(state, own=True)
     told = {name: value for name, value in known.items() if not name.startswith("midspan.")}
     return OutgoingEvent(
         name=names.GEN_AI_DETAILS,

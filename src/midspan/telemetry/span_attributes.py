@@ -35,6 +35,10 @@ def identity(state: State) -> Attributes:
 
 def at_creation(state: State) -> Attributes:
     """What a span of our own begins with; the conventions want a call's names there, for samplers."""
+    given = state.attributes or {}
+    if names.GEN_AI_OPERATION in given:
+        # An instrumented call: what it was asked with has its names too.
+        return {names.OPERATION_ID: state.operation_id, names.OPERATION_TYPE: state.operation_type, **given}
     found = identity(state)
     if state.span_deferred:
         found[names.GEN_AI_OPERATION] = state.name
@@ -42,8 +46,7 @@ def at_creation(state: State) -> Attributes:
         found[names.GEN_AI_PROVIDER] = state.provider
     if state.model:
         found[names.GEN_AI_MODEL] = state.model
-    if state.attributes:
-        found.update(state.attributes)
+    found.update(given)
     return found
 
 
@@ -122,19 +125,18 @@ def common(state: State) -> Attributes:
     )
 
 
-def final(state: State) -> Attributes:
-    """What stands on any span of the operation when it ends, our own or an adopted one."""
+def final(state: State, own: bool) -> Attributes:
+    """What stands on a span of the operation when it ends.
+
+    On our `own` also what the answer said, usage as the server told it, and the error: an adopted one has its owner's.
+    """
     found: Attributes = {names.OPERATION_STATUS: str(state.status)}
     if state.chunks is not None:
         found[names.CHUNK_COUNT] = state.chunks
     if state.status is not Status.COMPLETED and state.stage is not None:
         found[names.STAGE] = state.stage
-    return found
-
-
-def final_own(state: State) -> Attributes:
-    """What a span of our own says at its end: what the answer said, usage as the server told it, the error."""
-    found = final(state)
+    if not own:
+        return found
     if state.learned:
         found.update(state.learned)
     for key, count in (

@@ -9,6 +9,7 @@ from contextvars import Token
 from types import TracebackType
 from typing import Final, cast
 
+from msgspec import Struct
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -87,7 +88,8 @@ class SpanRecorder:
             return _NOTHING
 
     def _decide(self, state: State, record: SpanRecord, context: Context | None) -> None:
-        around = trace.get_current_span(context)
+        # Outside of any span, as many calls are, the context is empty: there is nothing to look for.
+        around = trace.get_current_span(context) if context or context is None else trace.INVALID_SPAN
         is_foreign = state.span_deferred and around is not trace.INVALID_SPAN and self._is_of_call(around, state)
         foreign = around if is_foreign else None
         if foreign is None and state.span_id is not None:
@@ -156,7 +158,7 @@ class SpanRecorder:
         at = state.ended_at or self._registry.clock()
         is_recording = span is not None and span.is_recording()
         if span is not None and is_recording:
-            span.set_attributes(span_attributes.final_own(state) if record.own else span_attributes.final(state))
+            span.set_attributes(span_attributes.final(state, own=record.own))
         if is_told(state, at):
             self._tell_end(state, record, span, at)
         if span is not None and is_recording and record.own:
@@ -199,17 +201,14 @@ def _record_of(state: State) -> SpanRecord:
     return record
 
 
-class _Current(AbstractContextManager[None]):
-    """Makes a span current; may be left in another thread or task than it was entered in."""
+class _Current(Struct):
+    """Makes a span current in a `with`, which may be left in another thread or task than it was entered in."""
 
-    __slots__ = ("_span", "_token")
-
-    def __init__(self, span: Span) -> None:
-        self._span = span
-        self._token: Token[Context] | None = None
+    span: Span
+    token: Token[Context] | None = None
 
     def __enter__(self) -> None:
-        self._token = otel_context.attach(trace.set_span_in_context(self._span))
+        self.token = otel_context.attach(trace.set_span_in_context(self.span))
 
     def __exit__(
         self,
@@ -217,16 +216,12 @@ class _Current(AbstractContextManager[None]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        token, self._token = self._token, None
-        if token is not None:
-            _detach(token)
-
-
-def _detach(token: Token[Context]) -> None:
-    try:
-        token.var.reset(token)
-    except ValueError:
-        # The `with` was entered in another context: `opentelemetry.context.detach` would log an error.
-        return
-    except AttributeError:  # a context implementation of somebody else (OTEL_PYTHON_CONTEXT)
-        otel_context.detach(token)
+        token, self.token = self.token, None
+        try:
+            if token is not None:
+                token.var.reset(token)
+        except ValueError:
+            # The `with` was entered in another context: `opentelemetry.context.detach` would log an error.
+            return
+        except AttributeError:  # a context implementation of somebody else (OTEL_PYTHON_CONTEXT)
+            otel_context.detach(cast("Token[Context]", token))

@@ -26,6 +26,7 @@ __all__ = [
     "ASKED",
     "CREATED",
     "LISTED",
+    "NO_CAPTURE",
     "CallKind",
     "CallTracker",
     "Capture",
@@ -43,7 +44,6 @@ __all__ = [
     "abandoned",
     "attached",
     "became_job",
-    "capture",
     "current_call",
     "disabled",
     "error_info",
@@ -168,12 +168,6 @@ def _awaited(error_type: str | None) -> str:
     return RATE_LIMIT if error_type == TOO_MANY_REQUESTS else RETRY
 
 
-def capture(tracker: ProgressTracker) -> Capture | None:
-    """Where the call's content goes; None where nobody has asked for it."""
-    wanted = tracker.registry.capture
-    return None if wanted is NO_CAPTURE else wanted
-
-
 class CallKind:
     """What the calls to one model of one server have in common. Made once, and read by each: they share its attributes.
 
@@ -222,7 +216,9 @@ def start_call(
         last_call.set(now)
     if begun is None:
         state = State(new_id(), kind.operation_type, kind.operation, now)
-        state.parent_id = registry.around(current_tracker.get())
+        around = current_tracker.get()
+        if around is not None or (foreign is not None and foreign.open):
+            state.parent_id = registry.around(around)
     else:
         state = begun
     state.provider, state.model, state.span_deferred = kind.provider, kind.model, True
@@ -235,7 +231,7 @@ def start_call(
     tracker = CallTracker.of_call(registry, state)
     if begun is None:
         call_transitions.begin(state, now, Stage.SENDING_REQUEST)
-        registry.add(state)
+        registry.add_new(state)
     else:
         tracker.enter_stage(Stage.SENDING_REQUEST)
     return tracker
