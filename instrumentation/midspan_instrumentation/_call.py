@@ -217,10 +217,7 @@ def _begin(
 ) -> Call | None:
     """The call's operation; None if it is not to be seen."""
     try:
-        outer = current_call.get()
-        if outer is not None and _is_inside(outer, target):
-            return None
-        if instrumenting.suppressed(provider.read_client(instance)):
+        if _is_inside(target) or instrumenting.suppressed(provider.read_client(instance)):
             return None
         request = target.read_request(*args, **kwargs)
         server = request.server or provider.read_server(instance)
@@ -249,10 +246,11 @@ def _begin(
         return None
 
 
-def _is_inside(outer: Call, target: Target) -> bool:
+def _is_inside(target: Target) -> bool:
     """True where the SDK's own method calls this one to send its request, as `parse` called `create` in openai 1.40,
     where it calls itself to send another one, and where an SDK that is built on others calls theirs."""
-    if outer.tracker.is_ended:
+    outer = current_call.get()
+    if outer is None or outer.tracker.is_ended:
         return False
     is_first = not outer.attempts and outer.target.operation == target.operation
     return is_first or outer.target is target or outer.covers_others

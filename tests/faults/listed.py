@@ -126,7 +126,6 @@ SEAMS = {
     "midspan.telemetry.prometheus._guarded": GUARD,
     "midspan.telemetry.prometheus.register": ASKED,
     "midspan.telemetry.spans._Current.__exit__": RESTORES,
-    "midspan.telemetry.spans._detach": RESTORES,
     "midspan.tracking.activation.Activation.__exit__": RESTORES,
     "midspan.tracking.arguments.number": REFUSES,
     "midspan.tracking.arguments.text": REFUSES,
