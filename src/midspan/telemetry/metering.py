@@ -104,11 +104,8 @@ class Metering(Processor):
         for export in self._exports:
             export.forked()
 
-    def on_update(self, state: State) -> None:
-        """Look for a provider, so that what runs now is seen by its next collection.
-
-        At an operation's first change that is told, and not at its start, which is in every call's way.
-        """
+    def on_start(self, state: State) -> None:
+        """Look for a provider, so that what runs now is seen by its next collection."""
         if self._current is None:
             self.look()
 
