@@ -50,7 +50,10 @@ class Endings(Telling):
         now = self.clock() if at is None else at
         with state.lock:
             change = transitions.end(state, now, status, reason, message, error, result)
-        return change != transitions.NONE and self._has_ended(state)
+        if change == transitions.NONE:
+            return False
+        self._take_ended(state)
+        return True
 
     def answered(self, state: State) -> bool:
         """End a call as completed, because its whole answer is here; False when it had ended otherwise."""
@@ -59,9 +62,12 @@ class Endings(Telling):
         now = self.clock()
         with state.lock:
             change = call_transitions.answered(state, now)
-        return change != transitions.NONE and self._has_ended(state)
+        if change == transitions.NONE:
+            return False
+        self._take_ended(state)
+        return True
 
-    def _has_ended(self, state: State) -> bool:
+    def _take_ended(self, state: State) -> None:
         self._tell(self._audience.end, state)
         with self._lock:
             self._running.pop(state.operation_id, None)
@@ -74,7 +80,6 @@ class Endings(Telling):
             self._offer(state)
         if len(self._ended) >= MAX_UNSETTLED:
             self.settle(SETTLED_AT_ONCE)
-        return True
 
     def _end_child(self, state: State, parent_id: str) -> None:
         parent = self._running.get(parent_id)
