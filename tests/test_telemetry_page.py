@@ -140,7 +140,7 @@ def a_call(registry: ProgressRegistry, clock: FakeClock) -> None:
     with attached(call):
         clock.advance(1.5)
     call.first_chunk()
-    call.counts.chunks = call.counts.tokens = 2
+    call.counts.singles = 2
     clock.advance(2.0)
     registry.pulse(clock.now)
     call.record_usage(input=1, output=2, reasoning=3, cached=4)

@@ -53,20 +53,15 @@ class CoveringWatch(Watch):
     @guarded("stream")
     def item(self, item: object) -> None:
         """The application gets one more."""
-        counts = self.tracker.counts
-        if not counts.chunks and self.begin(item) is False:
+        if not self.tracker.counts.chunks and self.begin(item) is False:
             return
-        counts.chunks += 1
         try:
             found = self._read(item)
         except Exception:
             # One log line for a changed SDK, not one a token.
             self._read, found = no_tokens, 0
             instrumenting.report_failure("chunk reader")
-        if isinstance(found, int):
-            counts.tokens += found
-        else:
-            self.note(found)
+        self.take(found)
 
     def closed(self, during: type[BaseException] | None) -> None:
         """The application has closed it."""

@@ -126,10 +126,13 @@ class Watch:
         return True
 
     @guarded("stream")
-    def note(self, found: Reading) -> None:
-        """A chunk says more than "one more token": usage, an end mark, a failure."""
+    def take(self, found: int | Reading) -> None:
+        """A chunk is something else than one token: none or several, and it may tell of usage, an end, a failure."""
         tracker = self.tracker
-        tracker.counts.tokens += found.tokens
+        if isinstance(found, int):
+            tracker.counts.add(found)
+            return
+        tracker.counts.add(found.tokens)
         if tracker.is_ended:
             return
         self._reasons += found.finish_reasons
@@ -270,28 +273,29 @@ def _why_closed(during: type[BaseException] | None) -> str:
 
 
 # What follows is written twice, for the sake of the await: a function that both call would cost a
-# fifth of what a chunk may cost. No lock, no clock, no telemetry in it: two counts are stored.
+# fifth of what a chunk may cost. No lock, no clock, no telemetry in it: one count is stored.
 
 
 def _iterate(iterator: Iterator[object], watch: Watch, read: ChunkReader) -> Generator[object, None, None]:
-    counts, chunks = watch.tracker.counts, 0
+    counts, singles, is_awaited = watch.tracker.counts, 0, True
     try:
         for chunk in iterator:
-            if not chunks and watch.begin(chunk) is False:
-                yield chunk
-                continue
-            chunks += 1
-            counts.chunks = chunks
+            if is_awaited:
+                is_awaited = watch.begin(chunk) is False
+                if is_awaited:
+                    yield chunk
+                    continue
             try:
                 found = read(chunk)
             except Exception:
                 # One log line for a changed SDK, not one a token.
                 read, found = no_tokens, 0
                 instrumenting.report_failure("chunk reader")
-            if isinstance(found, int):
-                counts.tokens += found
+            if found == 1:
+                singles += 1
+                counts.singles = singles
             else:
-                watch.note(found)
+                watch.take(found)
             yield chunk
     except BaseException as error:
         watch.raised(error)
@@ -302,23 +306,24 @@ def _iterate(iterator: Iterator[object], watch: Watch, read: ChunkReader) -> Gen
 async def _iterate_async(
     iterator: AsyncIterator[object], watch: Watch, read: ChunkReader
 ) -> AsyncGenerator[object, None]:
-    counts, chunks = watch.tracker.counts, 0
+    counts, singles, is_awaited = watch.tracker.counts, 0, True
     try:
         async for chunk in iterator:
-            if not chunks and watch.begin(chunk) is False:
-                yield chunk
-                continue
-            chunks += 1
-            counts.chunks = chunks
+            if is_awaited:
+                is_awaited = watch.begin(chunk) is False
+                if is_awaited:
+                    yield chunk
+                    continue
             try:
                 found = read(chunk)
             except Exception:
                 read, found = no_tokens, 0
                 instrumenting.report_failure("chunk reader")
-            if isinstance(found, int):
-                counts.tokens += found
+            if found == 1:
+                singles += 1
+                counts.singles = singles
             else:
-                watch.note(found)
+                watch.take(found)
             yield chunk
     except BaseException as error:
         watch.raised(error)

@@ -31,7 +31,7 @@ def a_call(seed: int) -> tuple[State, float]:
     if choose.random() < 0.3:
         random_change(state, now, choose)
     if choose.random() < 0.1:
-        counts.chunks = 2
+        counts.singles, counts.others = choose.choice([(2, 0), (0, 2)])
     if choose.random() < 0.1:
         transitions.absorb(state, now)
     return state, now + 0.5

@@ -186,7 +186,7 @@ def test_an_operation_shows_the_preview_as_it_streams_and_keeps_the_answer_as_it
     seen = [call.get_progress_details().content_preview]
     for text in ("It", " works"):
         made.add(Piece(text))
-        call.counts.chunks += 1
+        call.counts.singles += 1
         seen.append(call.get_progress_details().content_preview)
     call.complete()
     registry.settle()

@@ -59,7 +59,7 @@ def test_the_pulse_takes_over_what_streams_have_counted(registry: ProgressRegist
     tracker = registry.create_tracker("a")
     counts = tracker.state.counts = Counts()
     tracker.start()
-    counts.chunks = 3
+    counts.singles = 3
     with registry.subscribe() as changes:
         registry.pulse(clock.advance(1))
         (operation,) = changes.take()

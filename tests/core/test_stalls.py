@@ -116,7 +116,7 @@ def test_chunks_of_a_stream_end_a_stall(registry: ProgressRegistry, clock: FakeC
     counts = tracker.state.counts = Counts()
     tracker.start()
     registry.pulse(clock.advance(11.0))
-    counts.chunks += 1
+    counts.singles += 1
     registry.pulse(clock.advance(1.0))
     assert types_of(registry) == ["start", "stall", "resume"]
 

@@ -123,7 +123,7 @@ def test_what_a_stream_has_counted_is_taken_over() -> None:
     counts = Counts()
     state = a_state(counts=counts)
     transitions.start(state, NOW)
-    counts.chunks, counts.tokens, counts.bytes = 5, 4, 100
+    counts.singles, counts.others, counts.bytes = 4, 1, 100
     assert transitions.absorb(state, NOW + 1) == transitions.QUIET
     assert transitions.absorb(state, NOW + 2) == transitions.NONE
     operation = snapshot(state, NOW + 2)
@@ -132,12 +132,25 @@ def test_what_a_stream_has_counted_is_taken_over() -> None:
     assert (operation.tokens.output, operation.tokens.estimated) == (4, True)
 
 
+def test_a_chunk_counts_as_so_many_tokens_as_it_brings() -> None:
+    counts = Counts()
+    state = a_state(counts=counts)
+    transitions.start(state, NOW)
+    counts.singles = 2
+    for tokens in (0, 5):
+        counts.add(tokens)
+    transitions.absorb(state, NOW + 1)
+    operation = snapshot(state, NOW + 1)
+    assert operation.tokens is not None
+    assert (operation.chunks, operation.tokens.output) == (4, 7)
+
+
 def test_the_servers_usage_wins_over_the_estimate() -> None:
     counts = Counts()
     state = a_state(counts=counts)
     transitions.start(state, NOW)
     call_transitions.record_usage(state, 7, 3)
-    counts.chunks, counts.tokens = 9, 9
+    counts.singles = 9
     transitions.end(state, NOW + 1, Status.COMPLETED)
     tokens = snapshot(state, NOW + 1).tokens
     assert tokens is not None

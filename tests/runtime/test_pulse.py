@@ -20,7 +20,7 @@ def test_a_beat_takes_over_what_a_stream_counted(registry: ProgressRegistry, clo
     tracker.start()
     counts = tracker.state.counts = Counts()
     with registry.subscribe() as subscription:
-        counts.chunks, counts.tokens = 7, 5
+        counts.singles, counts.others = 5, 2
         assert subscription.take() == []
         Pulse(registry).beat()
         (operation,) = subscription.take()
@@ -64,7 +64,7 @@ def test_the_first_reader_need_not_wait_for_the_slow_beat(
     pulse.start()
     try:
         with registry.subscribe() as subscription:
-            counts.chunks = 7
+            counts.singles = 7
             eventually(lambda: any(operation.chunks == 7 for operation in subscription.wait(0.2)))
     finally:
         pulse.stop()

@@ -335,7 +335,7 @@ def test_a_call_of_ours_inside_of_the_span_of_the_same_call_takes_its_operation_
         begun = only(registry)
         call = call_of()
         with call.activate():
-            call.counts.chunks = 2
+            call.counts.singles = 2
         call.record_usage(input=7, output=3)
     # Their span may end before the answer has been read.
     assert only(registry).status is Status.RUNNING

@@ -99,7 +99,7 @@ def test_a_cancelled_call_is_no_error(reader: InMemoryMetricReader, make_call: M
 @pytest.mark.usefixtures("metering")
 def test_tokens_that_we_estimate_are_not_reported(reader: InMemoryMetricReader, make_call: MakeCall) -> None:
     call = make_call()
-    call.counts.chunks = call.counts.tokens = 7
+    call.counts.singles = 7
     call.complete()
     assert genai(reader) == {DURATION}
 

@@ -209,7 +209,7 @@ def test_usage_as_the_server_told_it_and_answer_attributes_are_written_at_the_en
     with call.activate():
         clock.advance(0.5)
     call.first_chunk()
-    call.counts.chunks = call.counts.tokens = 9
+    call.counts.singles = 9
     call.record_usage(input=11, output=7, reasoning=3, cached=2)
     call.set_attributes({"gen_ai.response.id": "r-1", "gen_ai.response.finish_reasons": ["stop"], "nothing": None})
     call.complete()
@@ -237,7 +237,7 @@ def test_an_estimate_never_stands_where_usage_stands(
 ) -> None:
     call = make_call()
     clock.advance(1.0)
-    call.counts.chunks = call.counts.tokens = 9
+    call.counts.singles = 9
     call.cancel("closed early")
     span = only(exporter)
     assert not [key for key in span.attributes or {} if key.startswith("gen_ai.usage.")]

@@ -39,8 +39,8 @@ class JobCounts(instrumenting.Counts):
         made = cls()
         made.unseen = state.stall_after
         if known is not None:
-            made.chunks, made.tokens, made.bytes = known.chunks, known.tokens, known.bytes
-            made.passed, made.failed = known.passed, known.failed
+            made.singles, made.others, made.tokens_of_others = known.singles, known.others, known.tokens_of_others
+            made.bytes, made.passed, made.failed = known.bytes, known.passed, known.failed
             made.newest = known.chunks - 1
         state.counts = made
         return made
@@ -105,9 +105,8 @@ class FollowedStream:
             self._number = number = number if number.__class__ is int else self._number + 1
             if number > counts.newest:
                 counts.newest = number
-                counts.chunks += 1
                 found = self._read(event) if job is None else 0
-                counts.tokens += found if isinstance(found, int) else found.tokens
+                counts.add(found if isinstance(found, int) else found.tokens)
             if job is not None or tracker.state.stage != _ANSWERING:
                 self._tell(self._reading_of(job))
                 _listen(tracker)

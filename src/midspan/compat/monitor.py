@@ -163,9 +163,8 @@ def _streaming(token: str, token_count: int | None) -> Transition:
             change = transitions.enter_stage(state, now, Stage.STREAMING_RESPONSE, "Receiving the response")
             call_transitions.first_chunk(state, now, Stage.STREAMING_RESPONSE)
         counts = state.counts
-        counts.chunks += 1
+        counts.add(1 if token_count is None else max(0, token_count - counts.tokens))
         counts.bytes += len(token.encode(errors="replace"))
-        counts.tokens = counts.tokens + 1 if token_count is None else max(counts.tokens, token_count)
         return change
 
     return receive

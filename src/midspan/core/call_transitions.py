@@ -37,7 +37,9 @@ def answered(state: State, now: float) -> int:
         state.updates == 1
         and state.ended_at is state.reported is state.message is state.total is state.plan is state.content is None
     )
-    if not is_plain or counts is None or counts.chunks or stage is None or len(counts.passed or ()) > MAX_PLAIN:
+    if counts is None or stage is None or not is_plain or counts.singles or counts.others:
+        return end(state, now, Status.COMPLETED)
+    if len(counts.passed or ()) > MAX_PLAIN:
         return end(state, now, Status.COMPLETED)
     sequence, since = state.sequence, state.stage_since
     times, history = state.stage_times, state.history

@@ -35,18 +35,35 @@ class FailedAttempt(Struct, frozen=True):
 class Counts:
     """What one call has brought so far. Its single writer stores plain values; nobody locks.
 
-    `tokens` is an estimate (chunks that carried content) until the server reports its usage. `passed` are stages that
-    it has entered, with their times, `failed` is the attempt that has failed last: `absorb` takes them over.
+    Nearly every chunk is one token: those are `singles`, one number for both, because chunks are what is hot. `passed`
+    are stages that it has entered, with their times, `failed` is the attempt that has failed last: `absorb` takes them
+    over.
     """
 
-    __slots__ = ("bytes", "chunks", "failed", "passed", "tokens")
+    __slots__ = ("bytes", "failed", "others", "passed", "singles", "tokens_of_others")
 
     def __init__(self) -> None:
-        self.chunks = 0
-        self.tokens = 0
+        self.singles = 0
+        self.others = 0
+        self.tokens_of_others = 0
         self.bytes = 0
         self.passed: list[tuple[float, str]] | None = None
         self.failed: FailedAttempt | None = None
+
+    @property
+    def chunks(self) -> int:
+        """Parts of the answer that have arrived."""
+        return self.singles + self.others
+
+    @property
+    def tokens(self) -> int:
+        """An estimate (chunks that carried content) until the server reports its usage."""
+        return self.singles + self.tokens_of_others
+
+    def add(self, tokens: int) -> None:
+        """One chunk more, with so many tokens."""
+        self.others += 1
+        self.tokens_of_others += tokens
 
 
 class State:

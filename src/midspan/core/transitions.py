@@ -240,15 +240,16 @@ def absorb(state: State, now: float) -> int:
         _pass(state, counts)
     if counts.failed is not None and now - counts.failed.at >= SETTLED_SECONDS:
         _wait(state, counts)
-    if counts.chunks == (state.chunks or 0) and counts.bytes == (state.bytes or 0):
+    chunks, tokens = counts.chunks, counts.tokens
+    if chunks == (state.chunks or 0) and counts.bytes == (state.bytes or 0):
         return NONE if state.sequence == before else LOUD
-    if counts.chunks:
-        state.chunks = counts.chunks
+    if chunks:
+        state.chunks = chunks
     state.bytes = counts.bytes or None
-    if not state.tokens_reported and counts.tokens:
-        state.output_tokens = counts.tokens
+    if not state.tokens_reported and tokens:
+        state.output_tokens = tokens
         if state.max_tokens and now >= state.sample_due:
-            sample(state, now, min(1.0, counts.tokens / state.max_tokens))
+            sample(state, now, min(1.0, tokens / state.max_tokens))
     if state.content is not None:
         state.preview = state.content.preview()
     state.progressed_at = state.updated_at = now
