@@ -73,8 +73,9 @@ class Call:
     def _answered(self, result: object) -> None:
         tracker = self.tracker
         found = read_answer(tracker, self.target, result)
-        if not (found and found.goes_on_as and self._goes_on(*found.goes_on_as)):
-            tracker.registry.answered(tracker.state)
+        if not (found and found.goes_on_as and self._goes_on(*found.goes_on_as)) and not tracker.is_ended:
+            # Not by the tracker: an answer has no message and no error to be looked for, and the application waits.
+            tracker.registry.end(tracker.state, instrumenting.Status.COMPLETED)
 
     def _goes_on(self, provider: str, job_id: str) -> bool:
         """What was asked for is made after the call: its operation goes on as that job."""

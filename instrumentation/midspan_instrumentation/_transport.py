@@ -35,8 +35,7 @@ def call_sending(
         return None
     try:
         # Ended: a task that the call has begun, and that has outlived it.
-        is_over = call.tracker.state.ended_at is not None
-        is_another = is_over or (call.host is not None and host_of(instance, args, kwargs) != call.host)
+        is_another = call.tracker.is_ended or (call.host is not None and host_of(instance, args, kwargs) != call.host)
     except Exception:
         instrumenting.report_failure("transport")
         return None

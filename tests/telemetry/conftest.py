@@ -35,8 +35,7 @@ def make_call(registry: ProgressRegistry) -> MakeCall:
             None, "llm_request", name="chat", provider="openai", model=model, span_deferred=True, registry=registry
         )
         tracker.state.counts = tracker.counts = Counts()
-        named = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": model}
-        tracker.state.attributes = {**named, **attributes}
+        tracker.state.attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model, **attributes}
         return tracker
 
     return make

@@ -28,7 +28,7 @@ MAX_SERVERS = 1_000
 
 def server_behind(instance: object, named: Callable[[object], str | None]) -> Server:
     """The server behind a resource; `named` gives the provider for another one's client, None where its host tells."""
-    client: Any = getattr(instance, "_client", None)
+    client: Any = read_client(instance)
     if client is None:
         return Server()
     # Where there is the private one: the property takes longer than all the rest here.

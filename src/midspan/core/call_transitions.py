@@ -6,11 +6,9 @@ from midspan.core.bounds import MAX_COUNT
 from midspan.core.operation import Stage, Status
 from midspan.core.stages import PROMPT_PLAN
 from midspan.core.state import State
-from midspan.core.transitions import LOUD, NONE, QUIET, drop, end, enter_stage, raise_floor, remember
+from midspan.core.transitions import LOUD, NONE, QUIET, drop, enter_stage, raise_floor, remember
 
 _TOKENS = "input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens"
-MAX_PLAIN = 16
-"""Stages: of a call that has passed more, the lists may be full."""
 
 
 def begin(state: State, now: float, stage: Stage) -> int:
@@ -23,43 +21,6 @@ def begin(state: State, now: float, stage: Stage) -> int:
         (1, "start", now, None, None, None, None, None),
         (2, "stage", now, stage, None, None, None, None),
     ]
-    return LOUD
-
-
-def answered(state: State, now: float) -> int:
-    """The whole answer of a call is here: it ends as completed, as by `end`.
-
-    That is written out for a call to which nothing has come but its first stage, its usage, and stages that are only
-    noted: nearly all are such, and the application waits meanwhile.
-    """
-    counts, stage = state.counts, state.stage
-    is_plain = (
-        state.updates == 1
-        and state.ended_at is state.reported is state.message is state.total is state.plan is state.content is None
-    )
-    if counts is None or stage is None or not is_plain or counts.singles or counts.others:
-        return end(state, now, Status.COMPLETED)
-    if len(counts.passed or ()) > MAX_PLAIN:
-        return end(state, now, Status.COMPLETED)
-    sequence, since = state.sequence, state.stage_since
-    times, history = state.stage_times, state.history
-    for at, entered in counts.passed or ():
-        if entered != stage:
-            times.append((stage, max(0.0, at - since)))
-            sequence += 1
-            history.append((sequence, "stage", at, entered, None, None, None, None))
-            stage, since, state.progressed_at = entered, at, at
-    state.updates += sequence - state.sequence
-    if counts.bytes:
-        state.bytes, state.progressed_at = counts.bytes, now
-        state.updates += 1
-        sequence += 1
-    times.append((stage, max(0.0, now - since)))
-    history.append((sequence + 1, "end", now, stage, 1.0, None, None, None))
-    state.stages_completed = list(dict(times))
-    state.stage, state.sequence, state.status = stage, sequence + 1, Status.COMPLETED
-    state.floor = state.reported = 1.0
-    state.ended_at = state.updated_at = state.stage_since = now
     return LOUD
 
 

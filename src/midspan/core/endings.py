@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from midspan.core import call_transitions, failures, transitions
+from midspan.core import failures, transitions
 from midspan.core.operation import ErrorInfo, Owner, Status
 from midspan.core.retention import Limits, Retention
 from midspan.core.snapshot import facts
@@ -52,22 +52,6 @@ class Endings(Telling):
             change = transitions.end(state, now, status, reason, message, error, result)
         if change == transitions.NONE:
             return False
-        self._take_ended(state)
-        return True
-
-    def answered(self, state: State) -> bool:
-        """End a call as completed, because its whole answer is here; False when it had ended otherwise."""
-        if state.ended_at is not None:
-            return False
-        now = self.clock()
-        with state.lock:
-            change = call_transitions.answered(state, now)
-        if change == transitions.NONE:
-            return False
-        self._take_ended(state)
-        return True
-
-    def _take_ended(self, state: State) -> None:
         self._tell(self._audience.end, state)
         with self._lock:
             self._running.pop(state.operation_id, None)
@@ -80,6 +64,7 @@ class Endings(Telling):
             self._offer(state)
         if len(self._ended) >= MAX_UNSETTLED:
             self.settle(SETTLED_AT_ONCE)
+        return True
 
     def _end_child(self, state: State, parent_id: str) -> None:
         parent = self._running.get(parent_id)

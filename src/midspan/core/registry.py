@@ -72,16 +72,8 @@ class Registry(Endings):
             if state.operation_id in self._running:
                 raise AlreadyRunningError(f"operation {state.operation_id!r} is already running")
             self._running[state.operation_id] = state
-        self._retention.remove(state.operation_id)
-        self.add_new(state)
-
-    def add_new(self, state: State) -> None:
-        """Register an operation with an id that no other one can have."""
-        if self._dropped:
-            self.reap()
-        with self._lock:
-            self._running[state.operation_id] = state
             crowded = len(self._running) > self._retention.limits.running
+        self._retention.remove(state.operation_id)
         if state.parent_id is None:
             state.root_id = state.operation_id
         else:

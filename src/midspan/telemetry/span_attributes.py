@@ -35,10 +35,6 @@ def identity(state: State) -> Attributes:
 
 def at_creation(state: State) -> Attributes:
     """What a span of our own begins with; the conventions want a call's names there, for samplers."""
-    given = state.attributes or {}
-    if names.GEN_AI_OPERATION in given:
-        # An instrumented call: what it was asked with has its names too.
-        return {names.OPERATION_ID: state.operation_id, names.OPERATION_TYPE: state.operation_type, **given}
     found = identity(state)
     if state.span_deferred:
         found[names.GEN_AI_OPERATION] = state.name
@@ -46,7 +42,8 @@ def at_creation(state: State) -> Attributes:
         found[names.GEN_AI_PROVIDER] = state.provider
     if state.model:
         found[names.GEN_AI_MODEL] = state.model
-    found.update(given)
+    if state.attributes:
+        found.update(state.attributes)
     return found
 
 

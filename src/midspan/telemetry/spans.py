@@ -88,8 +88,7 @@ class SpanRecorder:
             return _NOTHING
 
     def _decide(self, state: State, record: SpanRecord, context: Context | None) -> None:
-        # Outside of any span, as many calls are, the context is empty: there is nothing to look for.
-        around = trace.get_current_span(context) if context or context is None else trace.INVALID_SPAN
+        around = trace.get_current_span(context)
         is_foreign = state.span_deferred and around is not trace.INVALID_SPAN and self._is_of_call(around, state)
         foreign = around if is_foreign else None
         if foreign is None and state.span_id is not None:

@@ -216,9 +216,7 @@ def start_call(
         last_call.set(now)
     if begun is None:
         state = State(new_id(), kind.operation_type, kind.operation, now)
-        around = current_tracker.get()
-        if around is not None or (foreign is not None and foreign.open):
-            state.parent_id = registry.around(around)
+        state.parent_id = registry.around(current_tracker.get())
     else:
         state = begun
     state.provider, state.model, state.span_deferred = kind.provider, kind.model, True
@@ -231,7 +229,7 @@ def start_call(
     tracker = CallTracker.of_call(registry, state)
     if begun is None:
         call_transitions.begin(state, now, Stage.SENDING_REQUEST)
-        registry.add_new(state)
+        registry.add(state)
     else:
         tracker.enter_stage(Stage.SENDING_REQUEST)
     return tracker
